@@ -111,9 +111,7 @@ RedisUrl = Annotated[str, AfterValidator(_redis)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
-_SECRET = (
-    "at least 50 random characters: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
-)
+_SECRET = "at least 50 random characters: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
 
 
 class Env(BaseModel):
@@ -195,15 +193,9 @@ class Env(BaseModel):
         description="the folder of the bundled base models",
     )
 
-    port: int = Field(
-        8000, ge=1, le=65535, validation_alias="PORT", description="a TCP port, 1 to 65535"
-    )
-    web_workers: int = Field(
-        2, ge=1, le=64, validation_alias="WEB_WORKERS", description="a number, 1 to 64"
-    )
-    web_threads: int = Field(
-        8, ge=1, le=64, validation_alias="WEB_THREADS", description="a number, 1 to 64"
-    )
+    port: int = Field(8000, ge=1, le=65535, validation_alias="PORT", description="a TCP port, 1 to 65535")
+    web_workers: int = Field(2, ge=1, le=64, validation_alias="WEB_WORKERS", description="a number, 1 to 64")
+    web_threads: int = Field(8, ge=1, le=64, validation_alias="WEB_THREADS", description="a number, 1 to 64")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", validation_alias="LOG_LEVEL", description="DEBUG, INFO, WARNING or ERROR"
     )
@@ -255,9 +247,7 @@ def read(environ: Mapping[str, str]) -> Env:
     except ValidationError as error:
         wrong += _told(error)
     wrong += _contradictions(filled)
-    told = {
-        line.split(":", 1)[0]: line for line in reversed(wrong)
-    }  # the first finding per variable
+    told = {line.split(":", 1)[0]: line for line in reversed(wrong)}  # the first finding per variable
     if told:
         raise EnvRefused([told[name] for name in reversed(told)])
     return checked
@@ -316,9 +306,7 @@ def _derived(values: dict[str, str]) -> dict[str, Any]:
     if "DATABASE_URL" in filled:
         filled.setdefault("MLFLOW_TRACKING_URI", _sibling(filled["DATABASE_URL"], "mlflow"))
     filled.setdefault("LOG_FORMAT", "json" if production else "console")
-    filled.setdefault(
-        "NERAPP_DATA_DIR", str(Path(values.get("NERAPP_HOME", PROJECT / ".local")) / "data")
-    )
+    filled.setdefault("NERAPP_DATA_DIR", str(Path(values.get("NERAPP_HOME", PROJECT / ".local")) / "data"))
     return filled
 
 

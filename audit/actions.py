@@ -1,0 +1,32 @@
+"""The closed list of what can be written into the audit log.
+
+An action is namespaced by the noun it changes. `event_record` refuses a name that is not here, so a
+new use case cannot be left out of the log by a spelling mistake.
+"""
+
+from __future__ import annotations
+
+ACTIONS: dict[str, str] = {
+    "project.create": "A project was created.",
+    "project.change": "A project's settings were changed.",
+    "membership.change": "A person's role in a project was set.",
+    "label_set.revise": "A project got a new revision of its label set.",
+    "document.import": "Documents were imported.",
+    "api_key.create": "An API key was created.",
+    "api_key.revoke": "An API key was revoked.",
+    "version.register": "A model version was put on the shelf.",
+    "version.promote": "A model version was made champion.",
+    "version.roll_back": "The champion was replaced by an earlier version.",
+    "deployment.set": "A slot was pointed at a model version.",
+    "correction.submit": "A human's full set of spans for a document was stored.",
+    "rating.submit": "A caller rated a prediction.",
+    "task.skip": "A reviewer skipped a task.",
+    "policy.change": "A project's retraining policy was changed.",
+    "run.queue": "A training run was queued.",
+    "run.start": "A training run started.",
+    "run.cancel": "Somebody asked a training run to stop.",
+    "run.finish": "A training run ended with a candidate.",
+    "run.fail": "A training run ended without a candidate.",
+    "gate.judge": "The gate judged a candidate against the champion.",
+    "person.sign_in_link": "A one-time sign-in link was made.",
+}

@@ -1,0 +1,88 @@
+"""The one family of errors that services raise, and how each kind reads to a caller.
+
+A subclass is one mistake: its `code` is stable, its docstring is the message (fields in braces are
+filled from the keyword arguments), its `status` is the HTTP status that the API answers with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DomainError(Exception):
+    """Something was refused."""
+
+    code = "refused"
+    status = 400
+
+    def __init__(self, *, pointer: str = "", **params: Any) -> None:
+        self.pointer = pointer
+        self.params = params
+        template = (type(self).__doc__ or "").strip().split("\n\n")[0]
+        self.detail = " ".join(template.split()).format(**params)
+        super().__init__(self.detail)
+
+
+class Invalid(DomainError):
+    """What was sent is not valid."""
+
+    code = "invalid"
+
+
+class Refused(DomainError):
+    """You may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(DomainError):
+    """There is nothing here, or nothing that you may see."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(DomainError):
+    """The state of things has changed; look again before you repeat this."""
+
+    code = "conflict"
+    status = 409
+
+
+class DocumentErased(Conflict):
+    """This document was erased; its text is gone and nothing can be stored for it."""
+
+    code = "document_erased"
+    status = 410
+
+
+class LabelRetired(Conflict):
+    """The label set changed meanwhile: {label} is no longer in use in this project."""
+
+    code = "label_retired"
+
+
+class TextTooLong(Invalid):
+    """A text may have {limit} characters at most; this one has {length}."""
+
+    code = "text_too_long"
+    status = 413
+
+
+class EmptyText(Invalid):
+    """The text is empty."""
+
+    code = "empty_text"
+
+
+class NullCharacter(Invalid):
+    """Position {position} of the text holds U+0000, which cannot be stored."""
+
+    code = "null_character"
+
+
+class InvalidUnicode(Invalid):
+    """Position {position} of the text holds half of a surrogate pair."""
+
+    code = "invalid_unicode"

@@ -1,0 +1,78 @@
+"""Reading projects, labels and documents. Every view starts from a `..._visible` query here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import QuerySet
+
+from corpus.errors import NotFound, Refused
+from corpus.models import Document, Label, LabelSet, Membership, Project
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser, AnonymousUser
+
+Role = Membership.Role
+
+#: What each role may do in its project. Superusers may do everything everywhere.
+PERMISSIONS: dict[str, frozenset[str]] = {
+    Role.VIEWER: frozenset({"view"}),
+    Role.ANNOTATOR: frozenset({"view", "review"}),
+    Role.REVIEWER: frozenset({"view", "review"}),
+    Role.ML_OWNER: frozenset({"view", "review", "train", "promote"}),
+    Role.ADMIN: frozenset({"view", "review", "train", "promote", "manage"}),
+}
+
+
+def projects_visible(user: AbstractUser | AnonymousUser) -> QuerySet[Project]:
+    """The projects a person may see."""
+    if not user.is_authenticated or not user.is_active:
+        return Project.objects.none()
+    if user.is_superuser:
+        return Project.objects.all()
+    return Project.objects.filter(memberships__user=user)
+
+
+def project_allows(*, project: Project, user: AbstractUser | AnonymousUser, permission: str) -> bool:
+    """May this person do this in this project?"""
+    if not user.is_authenticated or not user.is_active:
+        return False
+    if user.is_superuser:
+        return True
+    role = Membership.objects.filter(project=project, user=user).values_list("role", flat=True)
+    return any(permission in PERMISSIONS[name] for name in role)
+
+
+def project_require(*, project: Project, user: AbstractUser | AnonymousUser, permission: str) -> None:
+    """Raise Refused unless the person may do this in the project."""
+    if not project_allows(project=project, user=user, permission=permission):
+        raise Refused()
+
+
+def project_get(*, slug: str, user: AbstractUser | AnonymousUser) -> Project:
+    """A project by its slug; NotFound when absent or not the person's to see."""
+    project = projects_visible(user).filter(slug=slug).first()
+    if project is None:
+        raise NotFound()
+    return project
+
+
+def label_set_current(*, project: Project) -> LabelSet:
+    """The newest revision of the project's labels, with the labels prefetched."""
+    label_set = project.label_sets.order_by("-revision").prefetch_related("labels").first()
+    if label_set is None:
+        raise NotFound()
+    return label_set
+
+
+def labels_of(*, label_set: LabelSet) -> list[Label]:
+    """The labels of a revision in the order people see them."""
+    return list(label_set.labels.all())
+
+
+def document_get(*, project: Project, document_id: object) -> Document:
+    """A document of the project, or NotFound."""
+    document = Document.objects.filter(project=project, pk=document_id).first()
+    if document is None:
+        raise NotFound()
+    return document

@@ -1,0 +1,212 @@
+"""Making projects, revising label sets, storing documents."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from audit.services import Actor, event_record
+from corpus.errors import (
+    Conflict,
+    EmptyText,
+    InvalidUnicode,
+    NullCharacter,
+    TextTooLong,
+)
+from corpus.models import Document, Label, LabelSet, Membership, Project
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class SlugTaken(Conflict):
+    """A project named {slug} exists already."""
+
+    code = "slug_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelDraft:
+    """A label as wanted in the next revision of a label set."""
+
+    name: str
+    title: str = ""
+    hotkey: str = ""
+    description: str = ""
+    guideline: str = ""
+    is_pii: bool = False
+    confidence_threshold: float = 0.0
+
+
+def text_check(text: str, *, limit: int) -> None:
+    """Refuse a text that cannot be stored and answered exactly as sent.
+
+    Raises EmptyText, TextTooLong, NullCharacter or InvalidUnicode; the message never quotes the text.
+    """
+    if not text:
+        raise EmptyText(pointer="/text")
+    if len(text) > limit:
+        raise TextTooLong(pointer="/text", limit=limit, length=len(text))
+    if (position := text.find("\x00")) >= 0:
+        raise NullCharacter(pointer="/text", position=position)
+    if match := _SURROGATE.search(text):
+        raise InvalidUnicode(pointer="/text", position=match.start())
+
+
+def text_hash(*, project: Project, text: str) -> str:
+    """HMAC-SHA-256 (hex) of the text under the project's key.
+
+    Keyed, so that a hash that outlives an erased text cannot be checked against guesses.
+    """
+    return hmac.new(bytes.fromhex(project.hash_key), text.encode(), hashlib.sha256).hexdigest()
+
+
+@transaction.atomic
+def project_create(
+    *,
+    slug: str,
+    name: str,
+    labels: Sequence[LabelDraft],
+    actor: Actor,
+    description: str = "",
+    allow_overlap: bool = False,
+) -> Project:
+    """Make a project with the first revision of its label set."""
+    if Project.objects.filter(slug=slug).exists():
+        raise SlugTaken(pointer="/slug", slug=slug)
+    project = Project(slug=slug, name=name, description=description, allow_overlap=allow_overlap)
+    project.full_clean()
+    project.save()
+    label_set_revise(project=project, labels=labels, actor=actor)
+    event_record(action="project.create", actor=actor, subject=project, chain=project.slug)
+    return project
+
+
+@transaction.atomic
+def membership_set(*, project: Project, user: AbstractUser, role: str, actor: Actor) -> Membership:
+    """Give a person a role in a project, or change it."""
+    membership, _ = Membership.objects.update_or_create(
+        project=project, user=user, defaults={"role": Membership.Role(role)}
+    )
+    event_record(
+        action="membership.change",
+        actor=actor,
+        subject=membership,
+        chain=project.slug,
+        data={"user": user.pk, "role": role},
+    )
+    return membership
+
+
+@transaction.atomic
+def label_set_revise(
+    *, project: Project, labels: Sequence[LabelDraft], actor: Actor, reason: str = ""
+) -> LabelSet:
+    """Give a project its next label-set revision; older ones stay as they were used."""
+    # Two revisions at once would take the same number.
+    Project.objects.select_for_update().get(pk=project.pk)
+    last = project.label_sets.order_by("-revision").first()
+    label_set = LabelSet.objects.create(project=project, revision=last.revision + 1 if last else 1)
+    taken: set[str] = {draft.hotkey for draft in labels if draft.hotkey}
+    for position, draft in enumerate(labels):
+        hotkey = draft.hotkey or _free_hotkey(draft.name, taken)
+        taken.add(hotkey)
+        label = Label(
+            label_set=label_set,
+            name=draft.name,
+            title=draft.title,
+            hotkey=hotkey,
+            hue=position,
+            description=draft.description,
+            guideline=draft.guideline,
+            is_pii=draft.is_pii,
+            confidence_threshold=draft.confidence_threshold,
+            position=position,
+        )
+        label.full_clean()
+        label.save()
+    event_record(
+        action="label_set.revise",
+        actor=actor,
+        subject=label_set,
+        chain=project.slug,
+        reason=reason,
+        data={"revision": label_set.revision, "labels": [draft.name for draft in labels]},
+    )
+    return label_set
+
+
+def _free_hotkey(name: str, taken: set[str]) -> str:
+    """The first digit, then letter of the name, that no label and no workbench action uses."""
+    # Letters with a meaning in the workbench: next, previous, unsure, accept, reject, caret, skip, undo.
+    reserved = set("jkuaxvsz")
+    candidates = [*"123456789", *(c for c in name.lower() if c.isascii() and c.isalnum())]
+    return next((c for c in candidates if c not in taken and c not in reserved), "")
+
+
+def label_set_freeze(*, label_set: LabelSet) -> None:
+    """Mark a revision as used, so that it is never edited again."""
+    LabelSet.objects.filter(pk=label_set.pk, frozen_at=None).update(frozen_at=timezone.now())
+
+
+@transaction.atomic
+def document_store(
+    *,
+    project: Project,
+    text: str,
+    source: str = "import",
+    external_id: str = "",
+    language: str = "en",
+    metadata: dict[str, Any] | None = None,
+) -> tuple[Document, bool]:
+    """Store one text of a project; the same text again is the same document.
+
+    Returns the document and whether it is new. The text is kept exactly as given.
+    """
+    text_check(text, limit=settings.LIMITS["document_characters"])
+    return Document.objects.get_or_create(
+        project=project,
+        text_hash=text_hash(project=project, text=text),
+        defaults={
+            "text": text,
+            "source": source,
+            "external_id": external_id,
+            "language": language,
+            "metadata": metadata or {},
+        },
+    )
+
+
+@transaction.atomic
+def documents_import(
+    *, project: Project, texts: Iterable[tuple[str, str]], source: str, actor: Actor
+) -> tuple[list[Document], int]:
+    """Store many `(external id, text)` pairs in one step.
+
+    Returns the documents in the order given (without repeats) and how many of them are new.
+    """
+    documents: dict[Any, Document] = {}
+    created = 0
+    for external_id, text in texts:
+        document, is_new = document_store(project=project, text=text, source=source, external_id=external_id)
+        documents.setdefault(document.pk, document)
+        created += is_new
+    if created:
+        event_record(
+            action="document.import",
+            actor=actor,
+            subject=project,
+            chain=project.slug,
+            data={"new": created, "known": len(documents) - created, "source": source},
+        )
+    return list(documents.values()), created

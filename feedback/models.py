@@ -1,0 +1,143 @@
+"""What humans said about predictions."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from audit.models import APPEND_ONLY
+from corpus.models import Document, LabelSet, Project
+from inference.models import ApiKey, Prediction
+
+
+class Stratum(models.TextChoices):
+    """How a document came to be reviewed. Only the random stratum may judge a model."""
+
+    UNCERTAIN = "uncertain", "Unsure"
+    RANDOM = "random", "Random check"
+    API = "api", "Sent by a caller"
+    IMPORT = "import", "Imported gold"
+
+
+class Correction(models.Model):
+    """A human's full set of spans for a document, numbered, append-only.
+
+    The number is the lock: a correction names the number it was made from, and the next one can be
+    taken only once.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="corrections")
+    document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="corrections")
+    number = models.PositiveIntegerField()
+    prediction = models.ForeignKey(
+        Prediction,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="corrections",
+        help_text="The machine's answer that the human started from.",
+    )
+    label_set = models.ForeignKey(LabelSet, on_delete=models.PROTECT, related_name="corrections")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="corrections",
+    )
+    api_key = models.ForeignKey(
+        ApiKey, on_delete=models.PROTECT, null=True, blank=True, related_name="corrections"
+    )
+    stratum = models.CharField(max_length=12, choices=Stratum.choices)
+    spans = models.JSONField(default=list)
+    milliseconds = models.PositiveIntegerField(help_text="Time the human took.", default=0)
+    idempotency_key = models.CharField(max_length=255)
+    request_digest = models.CharField(
+        max_length=64, help_text="SHA-256 of what was sent under the idempotency key."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["document", "number"], name="correction_number_once_per_document"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "idempotency_key"], name="correction_once_per_idempotency_key"
+            ),
+            models.CheckConstraint(condition=Q(number__gte=1), name="correction_numbers_from_one"),
+            models.CheckConstraint(
+                condition=Q(author__isnull=False, api_key__isnull=True)
+                | Q(author__isnull=True, api_key__isnull=False),
+                name="correction_has_one_author",
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-created_at"], name="correction_newest_first")]
+        triggers = APPEND_ONLY
+
+    def __str__(self) -> str:
+        return f"correction {self.number} of {self.document_id}"
+
+
+class SpanDecision(models.Model):
+    """What the human did with one span of the machine, or the span that the machine had missed."""
+
+    class Decision(models.TextChoices):
+        ACCEPT = "accept", "Accepted"
+        REJECT = "reject", "Rejected"
+        RELABEL = "relabel", "Relabelled"
+        RESIZE = "resize", "Boundary moved"
+        ADD = "add", "Added"
+
+    correction = models.ForeignKey(Correction, on_delete=models.PROTECT, related_name="decisions")
+    decision = models.CharField(max_length=8, choices=Decision.choices)
+    predicted_start = models.PositiveIntegerField(null=True, blank=True)
+    predicted_end = models.PositiveIntegerField(null=True, blank=True)
+    predicted_label = models.CharField(max_length=50, blank=True)
+    confidence = models.FloatField(null=True, blank=True, help_text="The machine's.")
+    start = models.PositiveIntegerField(null=True, blank=True)
+    end = models.PositiveIntegerField(null=True, blank=True)
+    label = models.CharField(max_length=50, blank=True)
+    milliseconds = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["correction", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(start__isnull=True) | Q(start__lt=F("end")),
+                name="decision_span_ordered",
+            ),
+            models.CheckConstraint(
+                condition=Q(predicted_start__isnull=True) | Q(predicted_start__lt=F("predicted_end")),
+                name="decision_predicted_span_ordered",
+            ),
+        ]
+        triggers = APPEND_ONLY
+
+    def __str__(self) -> str:
+        return f"{self.decision} {self.predicted_label or self.label}"
+
+
+class Rating(models.Model):
+    """A caller's or reader's judgement of a whole prediction, 1 (bad) to 5 (good)."""
+
+    prediction = models.ForeignKey(Prediction, on_delete=models.PROTECT, related_name="ratings")
+    score = models.PositiveSmallIntegerField()
+    comment = models.TextField(blank=True)
+    api_key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, null=True, blank=True)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(score__gte=1, score__lte=5), name="rating_is_one_to_five"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.score}/5 for {self.prediction_id}"

@@ -1,0 +1,47 @@
+"""API keys: what a machine signs its requests with."""
+
+from __future__ import annotations
+
+import uuid
+
+import pghistory
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from corpus.models import Project
+
+
+@pghistory.track(exclude=["digest", "last_used_at"])
+class ApiKey(models.Model):
+    """A caller's key to one project. The secret is shown once; its keyed hash is kept."""
+
+    class Scope(models.TextChoices):
+        PREDICT = "predict", "Ask for predictions"
+        FEEDBACK = "feedback", "Send corrections and ratings"
+        MODELS = "models", "Read model versions"
+        ROUTE = "route", "Choose a version or slot"
+        OPS = "ops", "Read metrics and detailed health"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=20, help_text="The first characters, to tell keys apart.")
+    digest = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices), default=list)
+    rate_per_hour = models.PositiveIntegerField(default=1000)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="api_key_name_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

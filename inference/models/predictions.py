@@ -1,0 +1,61 @@
+"""What the models answered."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+from django.db.models import Q
+
+from corpus.models import Document, Project
+from inference.models.keys import ApiKey
+from inference.models.versions import ModelVersion
+
+
+class Prediction(models.Model):
+    """One answer of one version about one text: a document's, or a text that a caller sent."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="predictions")
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="predictions")
+    document = models.ForeignKey(
+        Document, on_delete=models.PROTECT, null=True, blank=True, related_name="predictions"
+    )
+    text = models.TextField(blank=True, help_text="Empty where the prediction is a document's.")
+    spans = models.JSONField(default=list)
+    uncertainty = models.FloatField(help_text="0 (sure) to 1 (unsure), see ner.acquisition.")
+    min_confidence = models.FloatField(null=True, blank=True)
+    slot = models.CharField(max_length=12, blank=True, help_text="The slot that answered.")
+    latency_ms = models.FloatField()
+    request_id = models.CharField(max_length=64, blank=True)
+    api_key = models.ForeignKey(
+        ApiKey, on_delete=models.PROTECT, null=True, blank=True, related_name="predictions"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(document__isnull=False, text="") | (Q(document__isnull=True) & ~Q(text="")),
+                name="prediction_is_of_a_document_or_a_text",
+            ),
+            models.CheckConstraint(
+                condition=Q(uncertainty__gte=0, uncertainty__lte=1),
+                name="prediction_uncertainty_is_a_share",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["project", "-created_at"], name="prediction_newest_first"),
+            models.Index(fields=["version", "-created_at"], name="prediction_by_version"),
+            BrinIndex(fields=["created_at"], name="prediction_created_brin"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{str(self.pk)[:8]} by {self.version_id}"
+
+    @property
+    def source_text(self) -> str:
+        """The text that the spans count into."""
+        return self.document.text if self.document is not None else self.text

@@ -1,0 +1,132 @@
+"""Model versions, their exams, and the slots that point at them."""
+
+from __future__ import annotations
+
+import pghistory
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from corpus.models import LabelSet, Project
+
+
+class ModelVersion(models.Model):
+    """One trained recogniser on the shelf: a bundle on disk and what is known of it. Never edited.
+
+    A version of no project is a bundled base model, open to all. Version 0 of a name is the blank
+    model: it has no bundle and predicts nothing.
+    """
+
+    class Origin(models.TextChoices):
+        BUNDLED = "bundled", "Bundled with nerapp"
+        TRAINED = "trained", "Trained here"
+        BLANK = "blank", "Blank"
+
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, null=True, blank=True, related_name="versions"
+    )
+    name = models.CharField(max_length=60)
+    number = models.PositiveIntegerField()
+    family = models.CharField(max_length=30)
+    origin = models.CharField(max_length=10, choices=Origin.choices)
+    location = models.CharField(
+        max_length=300, blank=True, help_text="Folder of the bundle, relative to its origin's root."
+    )
+    sha256 = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the manifest.")
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    parameters = models.PositiveBigIntegerField(default=0)
+    labels = models.JSONField(default=list)
+    label_set = models.ForeignKey(
+        LabelSet, on_delete=models.PROTECT, null=True, blank=True, related_name="versions"
+    )
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
+    )
+    metrics = models.JSONField(default=dict, help_text="metrics.json of the bundle.")
+    card = models.TextField(blank=True, help_text="card.md of the bundle.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["name", "number"], name="version_number_once_per_name"),
+            models.CheckConstraint(
+                condition=Q(origin="blank", sha256="") | (~Q(origin="blank") & ~Q(sha256="")),
+                name="version_with_bundle_has_its_hash",
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="never_edited", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.number}"
+
+
+class Evaluation(models.Model):
+    """The certificate of one exam: a version's scores on one frozen set of labelled texts."""
+
+    class Kind(models.TextChoices):
+        TEST = "test", "Project test set"
+        GENERAL = "general", "General set (base labels)"
+        GOLDEN = "golden", "Golden set"
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evaluations")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    set_fingerprint = models.CharField(max_length=64)
+    documents = models.PositiveIntegerField()
+    precision = models.FloatField()
+    recall = models.FloatField()
+    f1 = models.FloatField()
+    report = models.JSONField(help_text="ner.evaluate.EvalReport as JSON.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "set_fingerprint"], name="evaluation_once_per_version_and_set"
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="evaluation_never_edited", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.version}: F1 {self.f1:.3f} on {self.get_kind_display()}"
+
+
+@pghistory.track()
+class Deployment(models.Model):
+    """An alias: a slot of a project that points at a version.
+
+    `generation` grows with every move, so that a process can tell by one cheap query whether what it
+    serves is still current, and two promotions at once cannot both win.
+    """
+
+    class Slot(models.TextChoices):
+        CHAMPION = "champion", "Champion"
+        CHALLENGER = "challenger", "Challenger"
+        SPEED = "speed", "Speed"
+        BACKUP = "backup", "Backup"
+        SHADOW = "shadow", "Shadow"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="deployments")
+    slot = models.CharField(max_length=12, choices=Slot.choices)
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="deployments")
+    previous = models.ForeignKey(
+        ModelVersion,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Where one click of roll back leads.",
+    )
+    generation = models.PositiveIntegerField(default=1)
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["project", "slot"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "slot"], name="deployment_one_per_slot"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project} {self.slot}: {self.version}"

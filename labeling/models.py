@@ -1,0 +1,72 @@
+"""What waits for people."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from corpus.models import Document, Project
+from feedback.models import Correction, Stratum
+from inference.models import Prediction
+
+
+class Task(models.Model):
+    """A document to review, with the reason why it was chosen and who holds it now."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Waiting"
+        DONE = "done", "Reviewed"
+        SKIPPED = "skipped", "Skipped"
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="tasks")
+    document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="tasks")
+    prediction = models.ForeignKey(
+        Prediction,
+        on_delete=models.PROTECT,
+        related_name="tasks",
+        help_text="The machine's spans that the reviewer starts from.",
+    )
+    stratum = models.CharField(max_length=12, choices=Stratum.choices)
+    priority = models.FloatField(help_text="Higher comes first: the uncertainty, or chance.")
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
+    claimed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="claimed_tasks",
+    )
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    skip_reason = models.CharField(max_length=300, blank=True)
+    correction = models.OneToOneField(
+        Correction, on_delete=models.PROTECT, null=True, blank=True, related_name="task"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-priority", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["document"],
+                condition=Q(status="open"),
+                name="task_one_open_per_document",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="done") | Q(correction__isnull=False),
+                name="task_done_has_its_correction",
+            ),
+        ]
+        indexes = [
+            # "The next task of this stratum", the one query of the queue.
+            models.Index(
+                fields=["project", "stratum", "-priority", "id"],
+                condition=Q(status="open"),
+                name="task_next_in_stratum",
+            ),
+            models.Index(fields=["project", "-closed_at"], name="task_newest_closed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"task {self.pk} ({self.get_status_display()})"

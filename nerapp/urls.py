@@ -1,0 +1,18 @@
+"""Every address of nerapp."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+from nerapp import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("sign-in/<str:token>/", views.sign_in_once, name="sign_in_once"),
+    path("api/v1/", include("inference.urls")),
+    path("api/v1/", include("feedback.urls")),
+    path("projects/", include("labeling.urls")),
+    path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.urls")),
+]

@@ -1,0 +1,39 @@
+"""The front door: the home page and the one-time sign-in of a new admin."""
+
+from __future__ import annotations
+
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from corpus.selectors import projects_visible
+from nerapp.sign_in import LinkRefused, link_consume, link_is_usable
+
+
+@require_safe
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """The projects a person may work in; with only one, its page."""
+    projects = list(projects_visible(request.user).order_by("name"))
+    if len(projects) == 1:
+        return redirect("labeling:project", slug=projects[0].slug)
+    return render(request, "home.html", {"projects": projects})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in_once(request: HttpRequest, token: str) -> HttpResponse:
+    """Show a one-time link's button; pressing it signs in and spends the link.
+
+    A GET spends nothing, so that a link preview or a browser's prefetch cannot use the link up.
+    """
+    if request.method != "POST":
+        usable = link_is_usable(token=token)
+        return render(request, "sign_in_once.html", {"usable": usable}, status=200 if usable else 410)
+    try:
+        user = link_consume(token=token)
+    except LinkRefused:
+        return render(request, "sign_in_once.html", {"usable": False}, status=410)
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    return redirect("home")

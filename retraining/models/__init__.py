@@ -1,0 +1,14 @@
+"""Everything that makes a better model."""
+
+from retraining.models.policies import RetrainDecision, RetrainPolicy
+from retraining.models.runs import TrainingRun, TrainingRunEvent
+from retraining.models.sets import TrainingSet, TrainingSetItem
+
+__all__ = [
+    "RetrainDecision",
+    "RetrainPolicy",
+    "TrainingRun",
+    "TrainingRunEvent",
+    "TrainingSet",
+    "TrainingSetItem",
+]

@@ -1,0 +1,83 @@
+"""When a project retrains, and each time the question was asked."""
+
+from __future__ import annotations
+
+import pghistory
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from corpus.models import Project
+from retraining.models.runs import TrainingRun
+
+
+@pghistory.track()
+class RetrainPolicy(models.Model):
+    """The thresholds of one project, and what the gate asks of a candidate."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="retrain_policy")
+    enabled = models.BooleanField(default=True)
+    new_corrections = models.PositiveIntegerField(
+        default=200, validators=[MinValueValidator(1)], help_text="Retrain after this many."
+    )
+    quiet_seconds = models.PositiveIntegerField(
+        default=120, help_text="Wait until nobody corrected for this long."
+    )
+    max_quiet_wait_seconds = models.PositiveIntegerField(
+        default=3600, help_text="Do not wait for quiet longer than this."
+    )
+    max_age_days = models.PositiveIntegerField(
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="Retrain when the champion is older and there is anything new.",
+    )
+    must_be_better = models.BooleanField(
+        default=True, help_text="Otherwise: not worse by more than the margin."
+    )
+    margin = models.FloatField(default=0.01, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
+    max_label_drop = models.FloatField(
+        default=0.05, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)]
+    )
+    max_base_drop = models.FloatField(
+        default=0.01,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="How much F1 on the general set may be lost.",
+    )
+    promote_automatically = models.BooleanField(
+        default=False, help_text="Promote a candidate that passed the gate without a human."
+    )
+
+    class Meta:
+        verbose_name_plural = "retrain policies"
+
+    def __str__(self) -> str:
+        return f"policy of {self.project}"
+
+
+class RetrainDecision(models.Model):
+    """One answer to "is a retraining due?", with the numbers it saw.
+
+    While the answer stays the same, the newest row is confirmed (`last_checked_at`, `checks`) instead
+    of repeated.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="retrain_decisions")
+    due = models.BooleanField()
+    explanation = models.TextField()
+    numbers = models.JSONField(default=dict)
+    run = models.ForeignKey(
+        TrainingRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="decisions"
+    )
+    checks = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(db_default=Now())
+    last_checked_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(checks__gte=1), name="decision_checked_once_or_more"),
+        ]
+
+    def __str__(self) -> str:
+        return self.explanation

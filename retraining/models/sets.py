@@ -1,0 +1,64 @@
+"""Frozen training sets."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.db import models
+
+from corpus.models import LabelSet, Project
+from feedback.models import Correction
+
+
+class TrainingSet(models.Model):
+    """A frozen choice of corrections, one per document, each in its split for ever.
+
+    The fingerprint covers every item and its split, so freezing the same corrections twice gives the
+    same set.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="training_sets")
+    fingerprint = models.CharField(max_length=64)
+    test_fingerprint = models.CharField(
+        max_length=64, help_text="Covers the test items alone: the exam that versions share."
+    )
+    label_set = models.ForeignKey(LabelSet, on_delete=models.PROTECT, related_name="training_sets")
+    base_corpus = models.CharField(
+        max_length=300, blank=True, help_text="Name of an imported base corpus used for rehearsal."
+    )
+    counts = models.JSONField(default=dict, help_text="Documents per split.")
+    frozen_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-frozen_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "fingerprint"], name="training_set_once_per_fingerprint"
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="frozen", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.project} set {self.fingerprint[:8]}"
+
+
+class TrainingSetItem(models.Model):
+    """One correction in a training set, and its split."""
+
+    class Split(models.TextChoices):
+        TRAIN = "train", "Train"
+        DEV = "dev", "Development"
+        TEST = "test", "Test"
+
+    training_set = models.ForeignKey(TrainingSet, on_delete=models.CASCADE, related_name="items")
+    correction = models.ForeignKey(Correction, on_delete=models.PROTECT, related_name="+")
+    split = models.CharField(max_length=5, choices=Split.choices)
+
+    class Meta:
+        ordering = ["training_set", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["training_set", "correction"], name="training_set_item_once"),
+        ]
+        triggers = [pgtrigger.Protect(name="item_frozen", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.split}: {self.correction_id}"
