@@ -1,0 +1,103 @@
+"""The Annotated Corpus for NER (Groningen Meaning Bank) as CSV: `Sentence #,Word,POS,Tag`.
+
+The sentence id stands only on a sentence's first row, and the published file is Windows-1252. Words
+such as `None` and a quoted double quote are words. Sentences that occur twice are read once: the
+copies sometimes carry other tags, and would stand on both sides of a split.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+
+from ner.formats.conll import TaggedToken, TagReader
+from ner.formats.source import (
+    BadRow,
+    EmptyFile,
+    ReadReport,
+    Source,
+    numbered_lines,
+    opened,
+)
+from ner.spans import Example
+
+_COLUMNS = ("sentence #", "word", "tag")
+
+
+def read(
+    source: Source,
+    *,
+    encoding: str = "cp1252",
+    deduplicate: bool = True,
+    repair: bool = False,
+    report: ReadReport | None = None,
+) -> Iterator[Example]:
+    """Sentences as examples; words are joined by one space."""
+    report = report or ReadReport()
+    sentences = TagReader("iob2", repair=repair, report=report)
+    seen: set[bytes] = set()
+    with opened(source) as stream:
+        for name, words in _sentences(_rows(stream, encoding)):
+            example = sentences.example(words, id=name)
+            if deduplicate:
+                digest = sha256(example.text.encode()).digest()
+                if digest in seen:
+                    report.duplicates += 1
+                    continue
+                seen.add(digest)
+            report.examples += 1
+            report.spans += len(example.spans)
+            yield example
+
+
+def is_header(line: str) -> bool:
+    """Whether a file that begins with this line is in this format."""
+    names = [name.strip().strip('"').lower() for name in line.split(",")]
+    return all(column in names for column in _COLUMNS)
+
+
+def _sentences(
+    rows: Iterable[tuple[str, TaggedToken]],
+) -> Iterator[tuple[str, list[TaggedToken]]]:
+    name, words = "", list[TaggedToken]()
+    for sentence, word in rows:
+        if sentence and words:
+            yield name, words
+            words = []
+        name = sentence or name
+        words.append(word)
+    if words:
+        yield name, words
+
+
+def _rows(stream: Iterable[bytes], encoding: str) -> Iterator[tuple[str, TaggedToken]]:
+    """Sentence id (empty inside a sentence) and token of each row."""
+    lines = (line + "\n" for _, line in numbered_lines(stream, encoding=encoding))
+    table = csv.reader(lines, strict=True)
+    try:
+        header = next(table, None)
+        if header is None:
+            raise EmptyFile(line=1)
+        names = [name.strip().lower() for name in header]
+        for column in _COLUMNS:
+            if names.count(column) != 1:
+                problem = f"the header needs one column {column!r}"
+                raise BadRow(line=1, column=1, problem=problem)
+        sentence_at, word_at, tag_at = (names.index(column) for column in _COLUMNS)
+        empty = True
+        for row in table:
+            if not row:
+                continue
+            empty = False
+            if len(row) != len(header):
+                problem = f"{len(row)} columns where the header has {len(header)}"
+                raise BadRow(line=table.line_num, column=len(row), problem=problem)
+            if not row[word_at]:
+                raise BadRow(line=table.line_num, column=word_at + 1, problem="the word is empty")
+            token = TaggedToken(row[word_at], row[tag_at], table.line_num, tag_at + 1)
+            yield row[sentence_at], token
+        if empty:
+            raise EmptyFile(line=1)
+    except csv.Error as error:
+        raise BadRow(line=table.line_num, column=1, problem=str(error)) from error
