@@ -138,7 +138,7 @@ def read(
     reader = TagReader(scheme, repair=repair, report=report)
     found = False
     with opened(source) as stream:
-        for words in _sentences(stream):
+        for words in _sentences(stream, report):
             found = True
             example = reader.example(words)
             yield checked(example.text, example.spans, line=words[0].line, report=report)
@@ -146,7 +146,7 @@ def read(
         raise EmptyFile(line=1)
 
 
-def _sentences(stream: Iterable[bytes]) -> Iterator[list[TaggedToken]]:
+def _sentences(stream: Iterable[bytes], report: ReadReport) -> Iterator[list[TaggedToken]]:
     words: list[TaggedToken] = []
     width = 0
     for number, line in numbered_lines(stream):
@@ -160,9 +160,13 @@ def _sentences(stream: Iterable[bytes]) -> Iterator[list[TaggedToken]]:
         if len(columns) != width:
             problem = f"{len(columns)} columns where the lines before have {width}"
             raise BadRow(line=number, column=len(columns), problem=problem)
-        if not columns[0]:
-            raise BadRow(line=number, column=1, problem="the token is empty")
         tag = columns[-1] if width > 1 else OUTSIDE
+        if not columns[0]:
+            if tag != OUTSIDE:
+                raise BadRow(line=number, column=1, problem="the token of an entity is empty")
+            # Corpora whose makers dropped characters have such lines; nothing is lost with them.
+            report.ignored["empty token"] += 1
+            continue
         words.append(TaggedToken(columns[0], tag, number, width))
     if words:
         yield words

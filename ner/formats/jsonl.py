@@ -96,7 +96,7 @@ def _records(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, object]]:
 
 
 def _is_pair_line(line: str) -> bool:
-    """Whether the line alone is a spaCy pair: then its leading bracket opens no array of records."""
+    """Whether the line alone is a spaCy pair, whose bracket opens no array of records."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
