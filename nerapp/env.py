@@ -7,12 +7,12 @@
     ENV.env, ENV.debug, ENV.secret_key, ENV.allowed_hosts, ENV.database_url, ENV.redis_url, ...
 
 Where a value comes from, first hit wins: the variable `NAME`; the file that `NAME_FILE` points to; outside
-production what the supervisor left in the home folder (`secrets.env`, and `run/services.env` while the embedded
-services run); the default. A mistake ends the process with exit code 78 and one line per variable: its name,
-what is wrong, what is expected. Values are never printed.
+production what the supervisor left in the home folder (`secrets.env`, and `run/services.env` while the
+embedded services run); the default. A mistake ends the process with exit code 78 and one line per variable:
+its name, what is wrong, what is expected. Values are never printed.
 
-Outside production a process may start without `DATABASE_URL` (a type checker, `makemigrations`): `Env.detached`
-is then true and placeholders that reach no server stand in for the services and the secrets.
+Outside production a process may start without `DATABASE_URL` (a type checker, `makemigrations`):
+`Env.detached` is then true, and placeholders that reach no server stand in for services and secrets.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ RedisUrl = Annotated[str, AfterValidator(_redis)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
-_SECRET = "at least 50 random characters: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
+_RANDOM = "at least 50 random characters: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
 
 
 class Env(BaseModel):
@@ -125,14 +125,14 @@ class Env(BaseModel):
     debug: bool = Field(
         False, validation_alias="DEBUG", description="true or false; never true in production"
     )
-    secret_key: StrongSecret = Field(validation_alias="SECRET_KEY", description=_SECRET)
+    secret_key: StrongSecret = Field(validation_alias="SECRET_KEY", description=_RANDOM)
     secret_key_fallbacks: Words = Field(
         (),
         repr=False,
         validation_alias="SECRET_KEY_FALLBACKS",
         description="former keys, separated by commas",
     )
-    api_key_pepper: StrongSecret = Field(validation_alias="API_KEY_PEPPER", description=_SECRET)
+    api_key_pepper: StrongSecret = Field(validation_alias="API_KEY_PEPPER", description=_RANDOM)
     allowed_hosts: Words = Field(
         (),
         validation_alias="ALLOWED_HOSTS",
@@ -160,7 +160,7 @@ class Env(BaseModel):
         None,
         repr=False,
         validation_alias="DATABASE_OWNER_URL",
-        description="postgresql://USER:PASSWORD@HOST:PORT/NAME of the role that migrates, another one than that runs",
+        description="postgresql://USER:PASSWORD@HOST:PORT/NAME of the role that migrates, not that runs",
     )
     redis_url: RedisUrl = Field(
         repr=False,
@@ -170,7 +170,7 @@ class Env(BaseModel):
     cache_url: RedisUrl = Field(
         repr=False,
         validation_alias="CACHE_URL",
-        description="redis://:PASSWORD@HOST:PORT/DB of the cache; in production another server than REDIS_URL",
+        description="redis://:PASSWORD@HOST:PORT/DB of the cache; in production not REDIS_URL's server",
     )
     mlflow_tracking_uri: str = Field(
         repr=False,
@@ -178,16 +178,16 @@ class Env(BaseModel):
         description="an MLflow address: postgresql://, http:// or https://",
     )
 
-    home: Path = Field(
+    home: Folder = Field(
         PROJECT / ".local",
         validation_alias="NERAPP_HOME",
         description="the folder for everything kept on this machine",
     )
-    data_dir: Path = Field(
+    data_dir: Folder = Field(
         validation_alias="NERAPP_DATA_DIR",
         description="a writable folder for trained bundles and artifacts",
     )
-    models_dir: Path = Field(
+    models_dir: Folder = Field(
         PROJECT / "models",
         validation_alias="NERAPP_MODELS_DIR",
         description="the folder of the bundled base models",
@@ -369,7 +369,7 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
 
 
 def _told(error: ValidationError) -> list[str]:
-    """One line per variable: name, what is wrong, what is expected; pydantic's own text never holds a value."""
+    """One line per variable: name, what is wrong, what is expected, and never a value."""
     expected = names()
     lines: list[str] = []
     for found in error.errors(include_url=False, include_context=False, include_input=False):
