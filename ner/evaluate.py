@@ -343,16 +343,14 @@ def _run(options: argparse.Namespace) -> int:
     # Here, because scores are also computed where no model is loaded.
     from ner.formats import detect, read_examples
     from ner.runtime import load_recogniser
-    from ner.splits import split_of
+    from ner.splits import SPLITS, take_split
 
     recogniser = load_recogniser(options.bundle)
     kind = detect(options.data) if options.format == "auto" else options.format
-    split = options.split or ("test" if kind == "gmb_csv" else "all")
-    gold = [
-        example
-        for example in read_examples(options.data, kind, repair=options.repair)
-        if split in ("all", split_of(example.text))
-    ]
+    part: str = options.split or ("test" if kind == "gmb_csv" else "all")
+    split = next((split for split in SPLITS if split == part), None)
+    examples = read_examples(options.data, kind, repair=options.repair)
+    gold = list(take_split(examples, split))
     started = time.perf_counter()
     recognitions = recogniser.predict_many([example.text for example in gold])
     seconds = time.perf_counter() - started
@@ -367,13 +365,13 @@ def _run(options: argparse.Namespace) -> int:
             "bundle": str(options.bundle),
             "data": options.data.name,
             "format": kind,
-            "split": split,
+            "split": part,
             "texts_per_second": round(speed, 1) if speed else None,
             **report.to_json(documents=False),
         }
         print(json.dumps(body, ensure_ascii=False))
     else:
-        print(f"{options.bundle} on {options.data.name} ({split}, {len(gold):,} texts)\n")
+        print(f"{options.bundle} on {options.data.name} ({part}, {len(gold):,} texts)\n")
         print(format_report(report, sentences_per_second=speed))
     return 0
 

@@ -1,0 +1,268 @@
+"""May this candidate serve? Every rule is one reason with its numbers, in a sentence for people.
+
+The champion and the candidate were scored on the same texts; their difference is judged by a paired
+bootstrap, so that luck on a small set neither lets a worse model through nor passes for progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ner.bootstrap import Difference, paired_bootstrap
+from ner.errors import BadInput
+from ner.evaluate import EvalReport
+
+# A loss of exactly the limit is allowed, whatever binary fractions make of it.
+_EXACT = 1e-9
+
+
+class ReportsDiffer(BadInput):
+    """Champion and candidate were not scored on the same {what}."""
+
+    code = "reports_differ"
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """What a candidate must show. F1 values are between 0 and 1; a limit of None is not judged.
+
+    `margin`: the interval of the difference may reach this far below zero ("not worse").
+    `must_be_better`: the whole interval must lie above zero.
+    `max_label_drop`: no label may lose more F1, where chance does not explain the loss.
+    `max_base_drop`: how much F1 may be lost on the general set ("not forgotten").
+    """
+
+    margin: float = 0.02
+    min_difference: float = 0.0
+    must_be_better: bool = False
+    max_label_drop: float = 0.05
+    min_label_support: int = 10
+    max_base_drop: float = 0.01
+    min_test_documents: int = 10
+    few_test_documents: int = 50
+    max_size_mb: float | None = 40.0
+    max_p95_ms: float | None = 200.0
+    confidence: float = 0.95
+    resamples: int = 2_000
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenFailure:
+    """A text that every model must get right, and what the candidate missed in it."""
+
+    text: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule and how the candidate did; `code` is stable, `message` is for people."""
+
+    code: str
+    passed: bool
+    message: str
+    value: float
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """The verdict: passed when every reason passed."""
+
+    passed: bool
+    reasons: tuple[Reason, ...]
+    difference: float
+    interval: tuple[float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as it is stored and shown."""
+        return {
+            "passed": self.passed,
+            "difference": round(self.difference, 6),
+            "interval": [round(end, 6) for end in self.interval],
+            "reasons": [asdict(reason) for reason in self.reasons],
+        }
+
+
+def judge(
+    *,
+    champion: EvalReport,
+    candidate: EvalReport,
+    policy: GatePolicy,
+    base_champion: EvalReport | None = None,
+    base_candidate: EvalReport | None = None,
+    size_bytes: int | None = None,
+    p95_ms: float | None = None,
+    golden_total: int = 0,
+    golden_failures: Sequence[GoldenFailure] = (),
+) -> GateDecision:
+    """Judge a candidate against the champion on the frozen test set, and on the general set."""
+    _require_same_texts(champion, candidate)
+    change = paired_bootstrap(
+        champion.per_document,
+        candidate.per_document,
+        resamples=policy.resamples,
+        confidence=policy.confidence,
+        seed=policy.seed,
+    )
+    reasons = [
+        _enough_documents(candidate, policy),
+        _not_worse(champion, candidate, change, policy),
+        *_large_enough_gain(change, policy),
+        *_labels_kept(champion, candidate, policy),
+    ]
+    if base_champion is not None and base_candidate is not None:
+        _require_same_texts(base_champion, base_candidate)
+        reasons.append(_not_forgotten(base_champion, base_candidate, policy))
+    if size_bytes is not None and policy.max_size_mb is not None:
+        reasons.append(_small_enough(size_bytes, policy.max_size_mb))
+    if p95_ms is not None and policy.max_p95_ms is not None:
+        reasons.append(_fast_enough(p95_ms, policy.max_p95_ms))
+    if golden_total or golden_failures:
+        reasons.append(_golden_right(golden_total, golden_failures))
+    return GateDecision(
+        passed=all(reason.passed for reason in reasons),
+        reasons=tuple(reasons),
+        difference=change.value,
+        interval=(change.low, change.high),
+    )
+
+
+def _require_same_texts(champion: EvalReport, candidate: EvalReport) -> None:
+    if len(champion.documents) != len(candidate.documents):
+        raise ReportsDiffer(what="number of texts")
+    for ours, theirs in zip(champion.per_document, candidate.per_document, strict=True):
+        if ours[0] + ours[2] != theirs[0] + theirs[2]:
+            raise ReportsDiffer(what="true entities")
+
+
+def _enough_documents(candidate: EvalReport, policy: GatePolicy) -> Reason:
+    documents, entities = len(candidate.documents), candidate.micro.support
+    passed = documents >= policy.min_test_documents and entities > 0
+    if not entities:
+        message = f"The {documents} test documents hold no entity: nothing can be measured."
+    elif not passed:
+        message = (
+            f"Only {documents} test documents, {policy.min_test_documents} are needed:"
+            " review more documents of the random share."
+        )
+    elif documents < policy.few_test_documents:
+        message = f"Only {documents} test documents ({entities} entities): the interval is wide."
+    else:
+        message = f"{documents:,} test documents with {entities:,} entities."
+    return Reason("test_documents", passed, message, documents, policy.min_test_documents)
+
+
+def _not_worse(
+    champion: EvalReport, candidate: EvalReport, change: Difference, policy: GatePolicy
+) -> Reason:
+    limit = 0.0 if policy.must_be_better else -policy.margin
+    passed = change.low > limit if policy.must_be_better else change.low >= limit - _EXACT
+    scores = (
+        f"F1 {champion.micro.f1:.3f} -> {candidate.micro.f1:.3f}"
+        f" ({_points(change.value)}, {policy.confidence:.0%} interval"
+        f" {_points(change.low)} to {_points(change.high)})"
+    )
+    if policy.must_be_better:
+        verdict = "better than the champion" if passed else "not surely better than the champion"
+    elif change.low > 0:
+        verdict = "better than the champion"
+    elif passed:
+        verdict = f"not worse than the champion by more than {policy.margin * 100:.1f} points"
+    elif change.high < 0:
+        verdict = "worse than the champion"
+    else:
+        verdict = (
+            "could be worse than the champion by more than the allowed"
+            f" {policy.margin * 100:.1f} points"
+        )
+    return Reason("quality", passed, f"{scores}: {verdict}.", change.low, limit)
+
+
+def _large_enough_gain(change: Difference, policy: GatePolicy) -> list[Reason]:
+    if policy.min_difference <= 0:
+        return []
+    passed = change.value >= policy.min_difference - _EXACT
+    message = (
+        f"F1 changed by {_points(change.value)};"
+        f" a gain of {policy.min_difference * 100:.1f} points is asked for."
+    )
+    return [Reason("gain", passed, message, change.value, policy.min_difference)]
+
+
+def _labels_kept(champion: EvalReport, candidate: EvalReport, policy: GatePolicy) -> list[Reason]:
+    """One reason for each label that lost more than it may; one for all when none did."""
+    reasons, judged, worst = [], 0, 0.0
+    for label, before in sorted(champion.labels.items()):
+        if before.support < policy.min_label_support:
+            continue
+        judged += 1
+        change = paired_bootstrap(
+            [document.get(label, (0, 0, 0)) for document in champion.documents],
+            [document.get(label, (0, 0, 0)) for document in candidate.documents],
+            resamples=policy.resamples,
+            confidence=policy.confidence,
+            seed=policy.seed,
+        )
+        worst = min(worst, change.value)
+        if change.value < -policy.max_label_drop and change.high < 0:
+            after = before.f1 + change.value
+            message = (
+                f"Label {label} fell from F1 {before.f1:.3f} to {after:.3f}"
+                f" ({before.support:,} true entities);"
+                f" at most {policy.max_label_drop * 100:.1f} points may be lost."
+            )
+            reasons.append(
+                Reason("label_floor", False, message, change.value, -policy.max_label_drop)
+            )
+    if reasons:
+        return reasons
+    message = (
+        f"Of {judged} labels none lost more than {policy.max_label_drop * 100:.1f} points"
+        " beyond chance."
+        if judged
+        else f"No label has {policy.min_label_support} true entities: none is judged by itself."
+    )
+    return [Reason("label_floor", True, message, worst, -policy.max_label_drop)]
+
+
+def _not_forgotten(champion: EvalReport, candidate: EvalReport, policy: GatePolicy) -> Reason:
+    change = candidate.micro.f1 - champion.micro.f1
+    passed = change >= -policy.max_base_drop - _EXACT
+    verdict = "kept" if passed else "forgotten too much"
+    message = (
+        f"General texts: F1 {champion.micro.f1:.3f} -> {candidate.micro.f1:.3f}"
+        f" ({_points(change)}; at most {policy.max_base_drop * 100:.1f} points may be lost):"
+        f" {verdict}."
+    )
+    return Reason("forgetting", passed, message, change, -policy.max_base_drop)
+
+
+def _small_enough(size_bytes: int, limit: float) -> Reason:
+    size = size_bytes / 1_000_000
+    message = f"The model takes {size:.1f} MB; the limit is {limit:g} MB."
+    return Reason("size", size <= limit, message, round(size, 3), limit)
+
+
+def _fast_enough(p95_ms: float, limit: float) -> Reason:
+    message = f"95 % of texts take at most {p95_ms:.1f} ms; the limit is {limit:g} ms."
+    return Reason("latency", p95_ms <= limit, message, p95_ms, limit)
+
+
+def _golden_right(total: int, failures: Sequence[GoldenFailure]) -> Reason:
+    wrong, total = len(failures), max(total, len(failures))
+    if failures:
+        first = failures[0]
+        message = (
+            f"{wrong} of {total} golden texts are wrong, first {first.text!r}: {first.detail}."
+        )
+    else:
+        message = f"All {total} golden texts are right."
+    return Reason("golden", not failures, message, wrong, 0)
+
+
+def _points(difference: float) -> str:
+    return f"{difference * 100:+.1f} points"
