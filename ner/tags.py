@@ -52,9 +52,7 @@ def encode(offsets: Offsets, spans: Iterable[Span]) -> list[str]:
 def decode(offsets: Offsets, tags: Sequence[str]) -> list[Span]:
     """Spans of valid IOB2 tags, in order."""
     check_iob2(tags)
-    return [
-        Span(offsets[first][0], offsets[last - 1][1], label) for first, last, label in chunks(tags)
-    ]
+    return [Span(offsets[first][0], offsets[last - 1][1], label) for first, last, label in chunks(tags)]
 
 
 def chunks(tags: Sequence[str]) -> list[tuple[int, int, str]]:

@@ -65,19 +65,13 @@ def _ranges(points: list[int]) -> str:
             runs[-1] = (runs[-1][0], point)
         else:
             runs.append((point, point))
-    return "".join(
-        f"\\U{first:08x}" + (f"-\\U{last:08x}" if last > first else "") for first, last in runs
-    )
+    return "".join(f"\\U{first:08x}" + (f"-\\U{last:08x}" if last > first else "") for first, last in runs)
 
 
 # Marks live below U+1F000; above it only emoji modifiers, tags and variation selectors matter.
 _MARKS = (
     _ranges(
-        [
-            point
-            for point in range(0x300, 0x1F000)
-            if unicodedata.category(chr(point)) in ("Mn", "Mc", "Me")
-        ]
+        [point for point in range(0x300, 0x1F000) if unicodedata.category(chr(point)) in ("Mn", "Mc", "Me")]
     )
     + "\u00ad\u200c\u200d\u2060\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f\U000e0100-\U000e01ef"
 )
@@ -94,7 +88,7 @@ _APOSTROPHES = "'\u2019"
 # A joiner holds two runs together only between them; a comma or colon only between digits; a full
 # stop not where a sentence ends without a space ("end.Next").
 _JOINED = (
-    rf"(?:(?:[{_APOSTROPHES}\-\u2010\u2011&@/_\u00b7]|(?<=\d)[,:](?=\d)"
+    rf"(?:(?:[{_APOSTROPHES}&@_\u00b7]|\.?[-/\u2010\u2011]|(?<=\d)[,:](?=\d)"
     rf"|(?!(?<=[a-z])\.[A-Z][a-z])\.){_RUN})*+"
 )
 _TOKEN = re.compile(
