@@ -68,7 +68,9 @@ class Correction(models.Model):
                 fields=["document", "number"], name="correction_number_once_per_document"
             ),
             models.UniqueConstraint(
-                fields=["project", "idempotency_key"], name="correction_once_per_idempotency_key"
+                fields=["author", "api_key", "idempotency_key"],
+                nulls_distinct=False,
+                name="correction_once_per_idempotency_key",
             ),
             models.CheckConstraint(condition=Q(number__gte=1), name="correction_numbers_from_one"),
             models.CheckConstraint(
@@ -131,12 +133,26 @@ class Rating(models.Model):
     comment = models.TextField(blank=True)
     api_key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, null=True, blank=True)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
+    idempotency_key = models.CharField(max_length=255)
+    request_digest = models.CharField(
+        max_length=64, help_text="SHA-256 of what was sent under the idempotency key."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-created_at", "-id"]
         constraints = [
             models.CheckConstraint(condition=Q(score__gte=1, score__lte=5), name="rating_is_one_to_five"),
+            models.CheckConstraint(
+                condition=Q(author__isnull=False, api_key__isnull=True)
+                | Q(author__isnull=True, api_key__isnull=False),
+                name="rating_has_one_author",
+            ),
+            models.UniqueConstraint(
+                fields=["author", "api_key", "idempotency_key"],
+                nulls_distinct=False,
+                name="rating_once_per_idempotency_key",
+            ),
         ]
 
     def __str__(self) -> str:

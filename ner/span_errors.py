@@ -30,13 +30,13 @@ class NotAString(SpanError):
 
 
 class NotAnInteger(SpanError):
-    """Span {index}: {field} is {value!r}, not an integer."""
+    """Span {index}: {field} is not an integer."""
 
     code = "not_an_integer"
 
 
 class NotAProbability(SpanError):
-    """Span {index}: confidence is {value!r}, not a number between 0 and 1."""
+    """Span {index}: confidence is not a number between 0 and 1."""
 
     code = "not_a_probability"
 
@@ -66,7 +66,7 @@ class SplitsCharacter(SpanError):
 
 
 class SurfaceMismatch(SpanError):
-    """Span {index}: the text at {start}..{end} is {found!r}, not {surface!r}.{hint}"""
+    """Span {index}: its text is not what stands at {start}..{end}.{hint}"""
 
     code = "surface_mismatch"
 

@@ -8,6 +8,7 @@ import pghistory
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 
 from corpus.models import Project
 
@@ -40,7 +41,12 @@ class ApiKey(models.Model):
         verbose_name = "API key"
         ordering = ["-created_at"]
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="api_key_name_once"),
+            models.UniqueConstraint(
+                fields=["project", "name"],
+                # A revoked key gives its name free: a rotation keeps the name.
+                condition=Q(revoked_at__isnull=True),
+                name="api_key_name_once",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,28 @@
+"""Reading what humans said about predictions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from corpus.models import Document, Project
+from feedback.models import Correction
+
+
+def correction_current(document: Document) -> Correction | None:
+    """The newest correction of a document: what humans hold to be true of it."""
+    return Correction.objects.filter(document=document).order_by("-number").first()
+
+
+def corrections_newest(project: Project) -> QuerySet[Correction]:
+    """The newest correction of each document of a project."""
+    return (
+        Correction.objects.filter(project=project).order_by("document_id", "-number").distinct("document_id")
+    )
+
+
+def corrections_since(project: Project, after: datetime | None) -> QuerySet[Correction]:
+    """The corrections stored after a moment, oldest first; all of them for None."""
+    found = Correction.objects.filter(project=project).order_by("created_at", "id")
+    return found if after is None else found.filter(created_at__gt=after)

@@ -1,0 +1,270 @@
+"""Storing what humans say about predictions. The workbench and the API take the same path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import IntegrityError, transaction
+
+from audit.services import Actor, event_record
+from corpus.errors import DocumentErased, LabelRetired
+from corpus.models import Document, Label, LabelSet, Project
+from corpus.selectors import label_set_current, labels_of
+from corpus.services import label_set_freeze
+from feedback.errors import (
+    CommentTooLong,
+    IdempotencyKeyInvalid,
+    KeyReused,
+    OtherText,
+    ScoreOutOfRange,
+    SpansRefused,
+    StaleVersion,
+    VersionUnknown,
+)
+from feedback.models import Correction, Rating, SpanDecision, Stratum
+from feedback.selectors import correction_current
+from inference.models import ApiKey, Prediction
+from ner.errors import BadInput
+from ner.span_errors import UnknownLabel
+from ner.spans import OffsetUnit, Span, compare_spans, read_spans
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser
+
+COMMENT_LIMIT = 2000
+_Stored = TypeVar("_Stored", Correction, Rating)
+_PRINTABLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
+
+
+def correction_submit(
+    *,
+    document: Document,
+    spans: Sequence[Mapping[str, Any]],
+    base_number: int,
+    author: AbstractUser | None = None,
+    api_key: ApiKey | None = None,
+    prediction: Prediction | None,
+    stratum: Stratum | str,
+    milliseconds: int,
+    idempotency_key: str,
+    decisions_ms: Mapping[str, int] | None = None,
+    offset_unit: OffsetUnit = "codepoint",
+) -> Correction:
+    """Store a human's full set of spans for a document as its next correction.
+
+    `spans` are in their JSON form; a `text` in one is compared with the document. `base_number` is the
+    number of the correction that the human started from, 0 for none: the next number can be taken once,
+    so of two who started from the same one the second gets StaleVersion, which carries both. The same
+    idempotency key with the same content returns what was stored the first time. Spans equal to the
+    current correction's change nothing, and that correction is returned.
+
+    `decisions_ms` says how long single spans took, by `decision_key` of the machine's span, or of the
+    human's where the machine had none.
+    """
+    actor, who = _actor(author, api_key)
+    _key_check(idempotency_key)
+    content = [
+        str(document.pk),
+        base_number,
+        str(prediction.pk) if prediction else None,
+        list(spans),
+        offset_unit,
+    ]
+    digest = _digest(content)
+    with transaction.atomic():
+        # Serialises the writers of one document, and keeps an erasure out until we are done.
+        document = Document.objects.select_for_update(no_key=True, of=("self",)).get(pk=document.pk)
+        known = Correction.objects.filter(idempotency_key=idempotency_key, **who).first()
+        if known is not None:
+            return _replay(known, digest)
+        if document.redacted_at is not None:
+            raise DocumentErased()
+        if prediction is not None and not _is_of(prediction, document):
+            raise OtherText(pointer="/prediction_id")
+        project = document.project
+        label_set = label_set_current(project=project)
+        checked = _spans_read(document.text, spans, label_set=label_set, project=project, unit=offset_unit)
+        stored = [_human(span).to_json(document.text) for span in checked]
+        current = correction_current(document)
+        _base_check(document, base_number=base_number, current=current)
+        if current is not None and current.spans == stored:
+            return current
+        try:
+            with transaction.atomic():
+                correction = Correction.objects.create(
+                    project=project,
+                    document=document,
+                    number=base_number + 1,
+                    prediction=prediction,
+                    label_set=label_set,
+                    stratum=Stratum(stratum),
+                    spans=stored,
+                    milliseconds=milliseconds,
+                    idempotency_key=idempotency_key,
+                    request_digest=digest,
+                    **who,
+                )
+        except IntegrityError:
+            # The lock orders the writers of this document; only the key can have been taken, for another.
+            raise KeyReused(pointer="/idempotency_key") from None
+        decisions = _decisions_store(correction, prediction, checked, decisions_ms or {})
+        label_set_freeze(label_set=label_set)
+        event_record(
+            action="correction.submit",
+            actor=actor,
+            subject=correction,
+            chain=project.slug,
+            data={
+                "document": str(document.pk),
+                "number": correction.number,
+                "prediction": str(prediction.pk) if prediction else None,
+                "stratum": correction.stratum,
+                "spans": len(stored),
+                "decisions": dict(decisions),
+            },
+        )
+        return correction
+
+
+def rating_submit(
+    *,
+    prediction: Prediction,
+    score: int,
+    comment: str = "",
+    author: AbstractUser | None = None,
+    api_key: ApiKey | None = None,
+    idempotency_key: str,
+) -> Rating:
+    """Store a caller's or reader's judgement of a whole prediction, 1 (bad) to 5 (good)."""
+    actor, who = _actor(author, api_key)
+    _key_check(idempotency_key)
+    if not 1 <= score <= 5:
+        raise ScoreOutOfRange(pointer="/rating")
+    if len(comment) > COMMENT_LIMIT:
+        raise CommentTooLong(pointer="/comment", limit=COMMENT_LIMIT, length=len(comment))
+    digest = _digest([str(prediction.pk), score, comment])
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                rating = Rating.objects.create(
+                    prediction=prediction,
+                    score=score,
+                    comment=comment,
+                    idempotency_key=idempotency_key,
+                    request_digest=digest,
+                    **who,
+                )
+        except IntegrityError:
+            return _replay(Rating.objects.get(idempotency_key=idempotency_key, **who), digest)
+        event_record(
+            action="rating.submit",
+            actor=actor,
+            subject=rating,
+            chain=prediction.project.slug,
+            data={"prediction": str(prediction.pk), "score": score},
+        )
+        return rating
+
+
+def decision_key(span: Span) -> str:
+    """How a client names a span when it reports the milliseconds spent on it."""
+    return f"{span.start}:{span.end}:{span.label}"
+
+
+def _actor(author: AbstractUser | None, api_key: ApiKey | None) -> tuple[Actor, dict[str, Any]]:
+    """Who speaks, for the audit log and for the columns."""
+    if (author is None) == (api_key is None):
+        raise ValueError("feedback has one author: a person or an API key")
+    who = {"author": author, "api_key": api_key}
+    actor = Actor.of_user(author) if author is not None else Actor.of_key(api_key.pk, api_key.name)  # type: ignore[union-attr]
+    return actor, {name: value for name, value in who.items() if value is not None}
+
+
+def _key_check(key: str) -> None:
+    if not _PRINTABLE.match(key):
+        raise IdempotencyKeyInvalid(pointer="/idempotency_key")
+
+
+def _digest(content: list[Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _replay(known: _Stored, digest: str) -> _Stored:
+    """What a key stored the first time, if it is asked for the same thing again."""
+    if known.request_digest != digest:
+        raise KeyReused(pointer="/idempotency_key")
+    return known
+
+
+def _is_of(prediction: Prediction, document: Document) -> bool:
+    if prediction.project_id != document.project_id:
+        return False
+    if prediction.document_id is not None:
+        return prediction.document_id == document.pk
+    return prediction.text == document.text
+
+
+def _spans_read(
+    text: str, spans: Sequence[Mapping[str, Any]], *, label_set: LabelSet, project: Project, unit: OffsetUnit
+) -> tuple[Span, ...]:
+    names = {label.name for label in labels_of(label_set=label_set)}
+    try:
+        return read_spans(text, spans, labels=names, allow_overlap=project.allow_overlap, unit=unit)
+    except UnknownLabel as error:
+        label = str(error.facts["label"])
+        if Label.objects.filter(label_set__project=project, name=label).exists():
+            raise LabelRetired(pointer=f"/spans/{error.facts['index']}/label", label=label) from None
+        raise SpansRefused(error) from None
+    except BadInput as error:
+        raise SpansRefused(error) from None
+
+
+def _human(span: Span) -> Span:
+    """A human's span carries no confidence: machine output is never saved as a human's."""
+    return Span(span.start, span.end, span.label)
+
+
+def _base_check(document: Document, *, base_number: int, current: Correction | None) -> None:
+    number = current.number if current else 0
+    if base_number == number:
+        return
+    if current is None or not 0 <= base_number < number:
+        raise VersionUnknown(base_number=base_number, number=number)
+    base = Correction.objects.filter(document=document, number=base_number).first()
+    raise StaleVersion(base=base, base_number=base_number, current=current)
+
+
+def _decisions_store(
+    correction: Correction,
+    prediction: Prediction | None,
+    corrected: Sequence[Span],
+    decisions_ms: Mapping[str, int],
+) -> Counter[str]:
+    """One row per span: what the human did with it. Returns how often each decision was made."""
+    predicted = [Span.from_json(body) for body in prediction.spans] if prediction else []
+    rows = []
+    for change in compare_spans(predicted, corrected):
+        before, after = change.predicted, change.corrected
+        subject = before or after
+        rows.append(
+            SpanDecision(
+                correction=correction,
+                decision=change.decision.value,
+                predicted_start=before.start if before else None,
+                predicted_end=before.end if before else None,
+                predicted_label=before.label if before else "",
+                confidence=before.confidence if before else None,
+                start=after.start if after else None,
+                end=after.end if after else None,
+                label=after.label if after else "",
+                milliseconds=decisions_ms.get(decision_key(subject)) if subject else None,
+            )
+        )
+    SpanDecision.objects.bulk_create(rows)
+    return Counter(row.decision for row in rows)
