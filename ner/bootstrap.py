@@ -42,9 +42,7 @@ def paired_bootstrap(
     # Documents with equal counts are exchangeable: drawing how often each kind of document comes
     # up is the same experiment, and there are far fewer kinds than documents.
     kinds, frequency = np.unique(pairs, axis=0, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(
-        len(pairs), frequency / len(pairs), size=resamples
-    )
+    draws = np.random.default_rng(seed).multinomial(len(pairs), frequency / len(pairs), size=resamples)
     differences = _difference(draws @ kinds)
     tail = (1 - confidence) / 2
     low, high = np.quantile(differences, [tail, 1 - tail])

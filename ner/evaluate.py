@@ -144,8 +144,7 @@ class EvalReport:
         }
         if documents:
             body["documents"] = [
-                {label: list(counts) for label, counts in document.items()}
-                for document in self.documents
+                {label: list(counts) for label, counts in document.items()} for document in self.documents
             ]
         if examples:
             body["examples"] = [asdict(example) for example in self.examples]

@@ -156,9 +156,7 @@ def _enough_documents(candidate: EvalReport, policy: GatePolicy) -> Reason:
     return Reason("test_documents", passed, message, documents, policy.min_test_documents)
 
 
-def _not_worse(
-    champion: EvalReport, candidate: EvalReport, change: Difference, policy: GatePolicy
-) -> Reason:
+def _not_worse(champion: EvalReport, candidate: EvalReport, change: Difference, policy: GatePolicy) -> Reason:
     limit = 0.0 if policy.must_be_better else -policy.margin
     passed = change.low > limit if policy.must_be_better else change.low >= limit - _EXACT
     scores = (
@@ -176,8 +174,7 @@ def _not_worse(
         verdict = "worse than the champion"
     else:
         verdict = (
-            "could be worse than the champion by more than the allowed"
-            f" {policy.margin * 100:.1f} points"
+            f"could be worse than the champion by more than the allowed {policy.margin * 100:.1f} points"
         )
     return Reason("quality", passed, f"{scores}: {verdict}.", change.low, limit)
 
@@ -215,14 +212,11 @@ def _labels_kept(champion: EvalReport, candidate: EvalReport, policy: GatePolicy
                 f" ({before.support:,} true entities);"
                 f" at most {policy.max_label_drop * 100:.1f} points may be lost."
             )
-            reasons.append(
-                Reason("label_floor", False, message, change.value, -policy.max_label_drop)
-            )
+            reasons.append(Reason("label_floor", False, message, change.value, -policy.max_label_drop))
     if reasons:
         return reasons
     message = (
-        f"Of {judged} labels none lost more than {policy.max_label_drop * 100:.1f} points"
-        " beyond chance."
+        f"Of {judged} labels none lost more than {policy.max_label_drop * 100:.1f} points beyond chance."
         if judged
         else f"No label has {policy.min_label_support} true entities: none is judged by itself."
     )
@@ -256,9 +250,7 @@ def _golden_right(total: int, failures: Sequence[GoldenFailure]) -> Reason:
     wrong, total = len(failures), max(total, len(failures))
     if failures:
         first = failures[0]
-        message = (
-            f"{wrong} of {total} golden texts are wrong, first {first.text!r}: {first.detail}."
-        )
+        message = f"{wrong} of {total} golden texts are wrong, first {first.text!r}: {first.detail}."
     else:
         message = f"All {total} golden texts are right."
     return Reason("golden", not failures, message, wrong, 0)

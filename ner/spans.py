@@ -104,9 +104,7 @@ class Utf16Index:
 
     def __init__(self, text: str) -> None:
         # Only characters beyond U+FFFF take two units: their places are the whole table.
-        self._astral = (
-            [] if text.isascii() else [i for i, char in enumerate(text) if ord(char) > 0xFFFF]
-        )
+        self._astral = [] if text.isascii() else [i for i, char in enumerate(text) if ord(char) > 0xFFFF]
         self._units = [position + rank for rank, position in enumerate(self._astral)]
         self.length = len(text)
         self.units = len(text) + len(self._astral)
@@ -180,9 +178,7 @@ def validate_spans(
     max_spans: int = MAX_SPANS,
 ) -> None:
     """Raise the first thing that is wrong with these spans of this text."""
-    for error in span_errors(
-        text, spans, allow_overlap=allow_overlap, labels=labels, max_spans=max_spans
-    ):
+    for error in span_errors(text, spans, allow_overlap=allow_overlap, labels=labels, max_spans=max_spans):
         raise error
 
 
@@ -333,21 +329,15 @@ def compare_spans(predicted: Iterable[Span], corrected: Iterable[Span]) -> list[
     both boundaries). What is left was rejected or added.
     """
     before, after = sorted(predicted), sorted(corrected)
-    candidates = sorted(
-        (_kinship(before[i], after[j]), i, j) for i, j in _overlapping(before, after)
-    )
+    candidates = sorted((_kinship(before[i], after[j]), i, j) for i, j in _overlapping(before, after))
     partner: dict[int, int] = {}
     taken: set[int] = set()
     for _, i, j in candidates:
         if i not in partner and j not in taken:
             partner[i] = j
             taken.add(j)
-    changes = [
-        _change(span, after[partner[i]] if i in partner else None) for i, span in enumerate(before)
-    ]
-    changes += [
-        SpanChange(Decision.ADD, None, span) for j, span in enumerate(after) if j not in taken
-    ]
+    changes = [_change(span, after[partner[i]] if i in partner else None) for i, span in enumerate(before)]
+    changes += [SpanChange(Decision.ADD, None, span) for j, span in enumerate(after) if j not in taken]
     return sorted(changes, key=_place)
 
 

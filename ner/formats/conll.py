@@ -59,9 +59,7 @@ class TaggedToken:
 class TagReader:
     """Turns tagged sentences of one file into examples; remembers what scheme the file can be."""
 
-    def __init__(
-        self, scheme: Scheme | Literal["auto"], *, repair: bool, report: ReadReport
-    ) -> None:
+    def __init__(self, scheme: Scheme | Literal["auto"], *, repair: bool, report: ReadReport) -> None:
         self._possible: frozenset[Scheme] = (
             frozenset(("iob1", "iob2", "bioes")) if scheme == "auto" else frozenset((scheme,))
         )
@@ -92,9 +90,7 @@ class TagReader:
         return Example(" ".join(word.word for word in words), tuple(spans), id, source)
 
     def _check(self, previous: str, tag: str, line: int) -> None:
-        remaining = frozenset(
-            scheme for scheme in self._possible if _may_follow(scheme, previous, tag)
-        )
+        remaining = frozenset(scheme for scheme in self._possible if _may_follow(scheme, previous, tag))
         if remaining:
             self._possible = remaining
         elif self._repair:

@@ -132,9 +132,7 @@ def _array_items(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, object
             return
         if text[position : position + 1] != ",":
             line += text.count("\n", counted, position)
-            raise NotJsonl(
-                line=line, column=1, problem="a comma or the end of the array is missing"
-            )
+            raise NotJsonl(line=line, column=1, problem="a comma or the end of the array is missing")
         position = _skip_blank(text, position + 1)
 
 
@@ -163,9 +161,7 @@ def _from_pair(pair: list[object], line: int) -> Mapping[str, object]:
     raise NotJsonl(line=line, column=1, problem='a list here is ["text", {"entities": [...]}]')
 
 
-def _example(
-    record: Mapping[str, object], line: int, *, allow_overlap: bool, unit: OffsetUnit
-) -> Example:
+def _example(record: Mapping[str, object], line: int, *, allow_overlap: bool, unit: OffsetUnit) -> Example:
     text = _first(record, _TEXT)
     if not isinstance(text, str):
         raise NotJsonl(line=line, column=1, problem="a record needs a text")
@@ -174,9 +170,7 @@ def _example(
     if not isinstance(items, list):
         raise NotJsonl(line=line, column=1, problem="spans are a list")
     try:
-        spans = read_spans(
-            text, [_span_body(item) for item in items], allow_overlap=allow_overlap, unit=unit
-        )
+        spans = read_spans(text, [_span_body(item) for item in items], allow_overlap=allow_overlap, unit=unit)
     except BadInput as error:
         raise BadSpan(line=line, problem=str(error), cause=error.code) from error
     group = record.get("source", record.get("template_id", ""))

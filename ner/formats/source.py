@@ -82,9 +82,7 @@ def opened(source: Source) -> Iterator[BinaryIO]:
         yield source
 
 
-def numbered_lines(
-    stream: Iterable[bytes], *, encoding: str = "utf-8"
-) -> Iterator[tuple[int, str]]:
+def numbered_lines(stream: Iterable[bytes], *, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
     """Lines without their ends, counted from 1; only LF and CRLF end a line.
 
     Python's own text mode would also break lines at a lone CR, and `splitlines` at U+0085 and
