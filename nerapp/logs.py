@@ -21,7 +21,15 @@ def logging_config(*, level: str, style: Literal["console", "json"]) -> None:
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if style == "json"
         # The supervisor colours by process and prints the time; a second set of colours would only disturb.
-        else [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, timestamp_key="timestamp")]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=False,
+                pad_event_to=0,
+                timestamp_key="timestamp",
+                # The default prints every local variable, and with them the texts of users.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     )
     structlog.configure(
         processors=[

@@ -131,10 +131,10 @@ def _lock() -> Iterator[Callable[[str], None]]:
                 " first, or start a second one in its own folder: NERAPP_HOME=/some/folder PORT=8001 make run"
             ) from None
 
-        def note(address: str) -> None:
+        def note(text: str) -> None:
             file.seek(0)
             file.truncate()
-            file.write(f"process {os.getpid()}, {address}")
+            file.write(text)
             file.flush()
 
         yield note
@@ -262,21 +262,22 @@ def _start_processes(supervisor: Supervisor, settings: env.Env, listening: socke
         ),
         tier=_PROCESSES,
     )
-    worker = ("-m", "celery", "-A", "nerapp", "worker", "--without-gossip", "--without-mingle")
+    celery = ("-m", "celery", "--app", "nerapp", "--quiet")
+    # As root Celery warns of pickle, which is refused here.
+    calm = {"PYTHONWARNINGS": "ignore:::celery.platforms", "TF_CPP_MIN_LOG_LEVEL": "2"}
     for queue, extra in (("default", ()), ("predict", ()), ("train", ("--max-tasks-per-child", "1"))):
         supervisor.start(
             _python(
                 f"worker-{queue}",
-                *(*worker, "--queues", queue, "--hostname", f"{queue}@%h", "--concurrency", "1", *extra),
-                env={"TF_CPP_MIN_LOG_LEVEL": "2"},
+                *(*celery, "worker", "--without-gossip", "--without-mingle", "--concurrency", "1"),
+                *("--queues", queue, "--hostname", f"{queue}@%h", *extra),
+                env=calm,
             ),
             tier=_PROCESSES,
         )
     schedule = settings.home / "run" / "beat"
     supervisor.start(
-        _python(
-            "beat", *("-m", "celery", "-A", "nerapp", "beat", "--schedule", str(schedule), "--pidfile", "")
-        ),
+        _python("beat", *celery, "beat", "--schedule", str(schedule), "--pidfile", "", env=calm),
         tier=_PROCESSES,
     )
 
