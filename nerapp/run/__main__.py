@@ -16,6 +16,7 @@ def main() -> int:
     start.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     start.add_argument("--no-browser", action="store_true", help="do not open a browser")
     run = commands.add_parser("exec", help="run a command with the services up")
+    run.add_argument("--bare", action="store_true", help="take the database as it is, even empty")
     run.add_argument("argv", nargs=argparse.REMAINDER, help="the command and its arguments")
     forget = commands.add_parser("reset", help="delete all data of this folder; asks first")
     forget.add_argument("--yes", action="store_true", help="do not ask")
@@ -24,7 +25,7 @@ def main() -> int:
         if not chosen.argv:
             run.error("a command is needed")
         console = Console(sys.stderr)  # standard output is the command's
-        return up.told(console, lambda: up.execute(console, chosen.argv))
+        return up.told(console, lambda: up.execute(console, chosen.argv, bare=chosen.bare))
     console = Console()
     if chosen.command == "reset":
         return up.told(console, lambda: up.reset(console, sure=chosen.yes))

@@ -52,21 +52,22 @@ def up(console: Console, *, host: str, browser: bool) -> int:
             supervisor.forever()
 
 
-def execute(console: Console, argv: Sequence[str]) -> int:
+def execute(console: Console, argv: Sequence[str], *, bare: bool) -> int:
     """Run a command with the services up: those that run already, else ours for as long as it takes."""
     try:
         with _lock() as note:
             note(f"process {os.getpid()} runs {argv[0]}")
-            return _execute_with_services(console, argv)
+            return _execute_with_services(console, argv, bare=bare)
     except AlreadyRunning:
         return subprocess.call(argv, cwd=PROJECT)
 
 
-def _execute_with_services(console: Console, argv: Sequence[str]) -> int:
+def _execute_with_services(console: Console, argv: Sequence[str], *, bare: bool) -> int:
     services, settings = _settled(console)
     with Supervisor(console) as supervisor, _published(services):
         _start_services(supervisor, services)
-        _prepare(supervisor, settings)
+        if not bare:
+            _prepare(supervisor, settings)
         # In the foreground of the terminal: a shell must get its keys, Ctrl-C included.
         command = subprocess.Popen(argv, cwd=PROJECT)
         signal.signal(signal.SIGINT, signal.SIG_IGN)

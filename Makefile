@@ -1,0 +1,102 @@
+# Two commands matter on a fresh machine: `make run` and `make test`. `make help` lists the others.
+# Every path here is relative, so that the folder may be anywhere and have any name.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+PYTHON ?= python3
+PY := .venv/bin/python
+PACKAGES := ner audit corpus inference feedback labeling retraining nerapp
+# Options for the command behind a target: make run ARGS=--no-browser, make test ARGS="-k spans"
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: .venv/run.stamp ## Start everything on this machine: PORT=8000 ARGS=--no-browser
+	@exec $(PY) -m nerapp.run up $(ARGS)
+
+.PHONY: test
+test: .venv/dev.stamp chromium ## Run every test, on real services, workers and a real browser
+	@exec $(PY) -m pytest $(ARGS)
+
+.PHONY: test-quick
+test-quick: .venv/dev.stamp ## Run the tests that take under a minute together
+	@exec $(PY) -m pytest -q -m "not slow and not browser" --ignore=tests/services --ignore=tests/chaos --ignore=tests/flows $(ARGS)
+
+.PHONY: lint
+lint: .venv/dev.stamp ## Check style, templates, import contracts, migrations and deployment files
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m djlint --quiet --lint --check templates
+	.venv/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) -m nerapp.run exec --bare $(PY) manage.py lintmigrations --project-root-path . --warnings-as-errors --no-cache
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+.PHONY: types
+types: .venv/dev.stamp ## Check the types (mypy, strict)
+	$(PY) -m mypy $(PACKAGES) manage.py
+
+.PHONY: bench
+bench: .venv/dev.stamp ## Measure the serving path beside a bare Django view
+	@exec $(PY) -m nerapp.run exec $(PY) -m bench.serving $(ARGS)
+
+.PHONY: prove-loop
+prove-loop: .venv/run.stamp ## Turn the whole loop once from an empty database: ARGS="--corpus FILE --format NAME"
+	@exec $(PY) -m bench.prove_loop $(ARGS)
+
+.PHONY: shell
+shell: .venv/run.stamp ## Open Django's shell with the services up
+	@exec $(PY) -m nerapp.run exec $(PY) manage.py shell
+
+.PHONY: reset
+reset: .venv/run.stamp ## Delete all data of this folder; asks first
+	@exec $(PY) -m nerapp.run reset $(ARGS)
+
+.PHONY: lock
+lock: .venv/run.stamp ## Choose the versions anew from pyproject.toml: ARGS=--upgrade
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 pyproject.toml -o requirements.txt $(ARGS)
+	.venv/bin/uv pip compile -q --universal --python-version 3.11 pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+# --- What the targets need ---------------------------------------------------------------------------
+
+# The stamps carry the time of the last good installation: nothing is installed twice.
+.venv/run.stamp: requirements.txt | .venv/bin/uv
+	@echo "Installing nerapp's packages into .venv (TensorFlow is most of the download)"
+	@$(call install,requirements.txt)
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt requirements.txt | .venv/bin/uv
+	@echo "Installing nerapp's packages and the tools of its tests into .venv"
+	@$(call install,requirements-dev.txt)
+	@touch $@ .venv/run.stamp
+
+# uv is several times faster; where it cannot reach the packages, pip knows the machine's own sources.
+install = .venv/bin/uv pip install --python $(PY) -r $(1) || $(PY) -m pip install -r $(1)
+
+.venv/bin/uv:
+	@test -w . || { echo "Cannot write to this folder: clone nerapp where you may write."; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 to 3.13, or say where it is: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "nerapp needs Python 3.11 to 3.13 and this is $$($(PYTHON) -V): make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq update && apt-get -qq install -y python3-venv; \
+	} || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	@echo "Making .venv"
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+
+# Where none can be had, the last lines of the run say which tests were left out.
+.PHONY: chromium
+chromium: .venv/dev.stamp
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -d "$$HOME/.cache/ms-playwright" || { \
+		echo "Installing Chromium for the browser tests"; \
+		if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+			apt-get -qq update && apt-get -qq install -y chromium >/dev/null; \
+		else \
+			$(PY) -m playwright install chromium; \
+		fi; \
+	} || echo "Chromium cannot be installed here: the browser tests will be left out."
