@@ -28,14 +28,12 @@ test-quick: .venv/dev.stamp ## Run the tests that take under a minute together
 	@exec $(PY) -m pytest -q -m "not slow and not browser" --ignore=tests/services --ignore=tests/chaos --ignore=tests/flows $(ARGS)
 
 .PHONY: lint
-lint: .venv/dev.stamp ## Check style, templates, import contracts, migrations and deployment files
+lint: .venv/dev.stamp ## Check style, templates, import contracts and deployment files
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m djlint --quiet --lint --check templates
 	.venv/bin/lint-imports
-	$(PY) manage.py makemigrations --check --dry-run
-	$(PY) -m nerapp.run exec --bare $(PY) manage.py lintmigrations --project-root-path . --warnings-as-errors --no-cache
-	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 .PHONY: types
 types: .venv/dev.stamp ## Check the types (mypy, strict)

@@ -47,7 +47,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_prometheus",
-    "django_migration_linter",
     "audit",
     "corpus",
     "inference",
