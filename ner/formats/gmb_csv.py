@@ -76,14 +76,14 @@ def _rows(stream: Iterable[bytes], encoding: str) -> Iterator[tuple[str, TaggedT
     lines = (line + "\n" for _, line in numbered_lines(stream, encoding=encoding))
     table = csv.reader(lines, strict=True)
     try:
-        header = next(table, None)
+        header = next((row for row in table if row), None)
         if header is None:
             raise EmptyFile(line=1)
         names = [name.strip().lower() for name in header]
         for column in _COLUMNS:
             if names.count(column) != 1:
                 problem = f"the header needs one column {column!r}"
-                raise BadRow(line=1, column=1, problem=problem)
+                raise BadRow(line=table.line_num, column=1, problem=problem)
         sentence_at, word_at, tag_at = (names.index(column) for column in _COLUMNS)
         empty = True
         for row in table:

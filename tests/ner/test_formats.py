@@ -1,0 +1,446 @@
+"""Readers and writers of labelled texts: what they read, what they refuse and with which line."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ner.errors import FormatError
+from ner.formats import ReadReport, conll, detect, gmb_csv, jsonl, plain, read_examples
+from ner.spans import Example, Span
+
+Reader = Callable[..., Iterator[Example]]
+
+WORD = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters=" \t\r\n\0"), min_size=1, max_size=6
+).filter(lambda word: word.strip() and word != "-DOCSTART-" and not word.startswith("\ufeff"))
+LABELS = st.sampled_from(["per", "org", "creative-work", "\u00e9v\u00e9nement"])
+
+
+CHUNKS = st.lists(
+    st.tuples(st.lists(WORD, min_size=1, max_size=3), st.none() | LABELS), min_size=1, max_size=5
+)
+
+
+@st.composite
+def sentences(draw: st.DrawFn) -> Example:
+    """Words joined by one space, some runs of them entities."""
+    words: list[str] = []
+    spans: list[Span] = []
+    position = 0
+    for chunk, label in draw(CHUNKS):
+        end = position + len(" ".join(chunk))
+        if label:
+            spans.append(Span(position, end, label))
+        words += chunk
+        position = end + 1
+    return Example(" ".join(words), tuple(spans))
+
+
+@st.composite
+def any_examples(draw: st.DrawFn) -> Example:
+    """Any text that can be stored, with spans that do not overlap."""
+    text = draw(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30))
+    edges = sorted(draw(st.sets(st.integers(0, len(text)), max_size=6)))
+    pairs = zip(edges[::2], edges[1::2], strict=False)
+    spans = tuple(Span(start, end, draw(LABELS)) for start, end in pairs)
+    return Example(text, spans, draw(st.sampled_from(["", "7"])), draw(st.sampled_from(["", "web"])))
+
+
+def data(text: str | bytes) -> io.BytesIO:
+    return io.BytesIO(text if isinstance(text, bytes) else text.encode())
+
+
+def read(text: str | bytes, reader: Reader = conll.read, **options: object) -> list[Example]:
+    return list(reader(data(text), **options))
+
+
+def refused(text: str | bytes, reader: Reader = conll.read, **options: object) -> FormatError:
+    with pytest.raises(FormatError) as caught:
+        read(text, reader, **options)
+    return caught.value
+
+
+def found(text: str, **options: object) -> list[tuple[str, str]]:
+    return [
+        (example.text[span.start : span.end], span.label)
+        for example in read(text, **options)
+        for span in example.spans
+    ]
+
+
+# Columns
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann\tB-per\nLee\tI-per\nran\tO\n\nOslo\tB-geo\n",
+        "Ann B-per\nLee I-per\nran O\n\nOslo B-geo\n",
+        "-DOCSTART- -X- O O\n\nAnn N x B-per\nLee N x I-per\nran V x O\n\nOslo N x B-geo\n",
+        "Ann\tB-per\r\nLee\tI-per\r\nran\tO\r\n\r\nOslo\tB-geo\r\n",
+        "Ann\tB-per\nLee\tI-per\nran\tO\n\t\nOslo\tB-geo",
+        "\ufeffAnn\tB-per\nLee\tI-per\nran\tO\n\n\n\nOslo\tB-geo\n\n",
+        "Ann I-per\nLee I-per\nran O\n\nOslo I-geo\n",
+        "Ann B-per\nLee E-per\nran O\n\nOslo S-geo\n",
+        "Ann B-per\nLee L-per\nran O\n\nOslo U-geo\n",
+    ],
+    ids=["tabs", "spaces", "docstart", "crlf", "tab line", "bom", "iob1", "bioes", "bilou"],
+)
+def test_columns_of_every_dialect_give_the_same_examples(text: str) -> None:
+    assert read(text) == [
+        Example("Ann Lee ran", (Span(0, 7, "per"),)),
+        Example("Oslo", (Span(0, 4, "geo"),)),
+    ]
+
+
+def test_neighbours_with_one_label_stay_two_entities() -> None:
+    expected = [("Ann", "per"), ("Bob", "per")]
+    assert found("Ann B-per\nBob B-per\n") == expected
+    assert found("Ann I-per\nBob B-per\n") == expected
+    assert found("Ann S-per\nBob S-per\n") == expected
+
+
+def test_another_label_inside_begins_another_entity_in_iob1() -> None:
+    assert found("Ann I-per\nOslo I-geo\n", scheme="iob1") == [("Ann", "per"), ("Oslo", "geo")]
+
+
+def test_one_column_is_text_without_entities() -> None:
+    assert read("Ann\nran\n\nhome\n") == [Example("Ann ran"), Example("home")]
+
+
+def test_a_no_break_space_belongs_to_its_token() -> None:
+    assert read("a\u00a0b O\n") == [Example("a\u00a0b")]
+
+
+def test_line_separators_inside_a_token_do_not_break_the_line() -> None:
+    assert read("a\u0085b\u2028c\tB-per\n") == [Example("a\u0085b\u2028c", (Span(0, 5, "per"),))]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Ann B-per\nran O\nOslo I-geo\n", 3),
+        ("Ann B-per\nOslo I-geo\n", 2),
+        ("Ann I-per\n\nBob B-per\n", 3),
+        ("Ann S-per\nBob B-per\nran O\n", 3),
+        ("Ann S-per\nBob B-per\n\nran O\n", 2),
+        ("Ann S-per\nLee E-per\n", 2),
+    ],
+)
+def test_a_tag_that_fits_no_scheme_is_refused_with_its_line(text: str, line: int) -> None:
+    error = refused(text)
+    assert (error.code, error.facts["line"]) == ("bad_tag_sequence", line)
+
+
+def test_repair_reads_the_entity_and_counts_it() -> None:
+    report = ReadReport()
+    assert found("Ann B-per\nran O\nOslo I-geo\n", repair=True, report=report) == [
+        ("Ann", "per"),
+        ("Oslo", "geo"),
+    ]
+    assert (report.repaired, report.examples, report.spans) == (1, 1, 2)
+
+
+def test_a_named_scheme_is_enforced_from_the_first_line() -> None:
+    assert refused("Ann I-per\n", scheme="iob2").facts["line"] == 1
+
+
+def test_it_refuses_rows_of_another_width_with_line_and_column() -> None:
+    error = refused("Ann N B-per\nran O\n")
+    assert (error.code, error.facts["line"], error.facts["column"]) == ("bad_row", 2, 2)
+
+
+def test_it_refuses_a_last_column_that_is_no_tag() -> None:
+    error = refused("Ann\tB-per\nran\tVERB\n")
+    assert (error.code, error.facts["line"], error.facts["column"]) == ("bad_row", 2, 2)
+    assert refused("Ann\tB-\n").code == "bad_row"
+
+
+def test_an_empty_token_is_left_out_unless_it_is_an_entity() -> None:
+    report = ReadReport()
+    assert read("Ann\tB-per\n\tO\nran\tO\n", report=report)[0].text == "Ann ran"
+    assert report.ignored == {"empty token": 1}
+    assert refused("\tB-per\n").code == "bad_row"
+
+
+@given(st.lists(sentences(), max_size=4))
+def test_whole_word_entities_survive_the_column_format(examples: list[Example]) -> None:
+    written = io.StringIO()
+    conll.write(examples, written)
+    if examples:
+        assert read(written.getvalue()) == examples
+
+
+@given(any_examples())
+def test_the_column_writer_loses_no_visible_entity(example: Example) -> None:
+    written = io.StringIO()
+    conll.write([example], written)
+    if not example.text.strip(" \t\r\n"):
+        return
+    joined = "".join(c for c in example.text if c not in " \t\r\n")
+    (again,) = read(written.getvalue().encode(), conll.read)
+    assert "".join(c for c in again.text if c not in " \t\r\n") == joined
+
+    def visible(of: Example) -> list[tuple[str, str]]:
+        surfaces = ("".join(of.text[s.start : s.end].split(" ")) for s in of.spans)
+        cleaned = ("".join(c for c in surface if c not in "\t\r\n") for surface in surfaces)
+        return [(text, span.label) for text, span in zip(cleaned, of.spans, strict=True) if text]
+
+    assert visible(again) == visible(example)
+
+
+def test_the_column_writer_refuses_overlapping_spans() -> None:
+    overlapping = Example("Ann ran", (Span(0, 7, "per"), Span(0, 3, "per")))
+    with pytest.raises(Exception, match="overlap"):
+        conll.write([overlapping], io.StringIO())
+
+
+def test_the_column_writer_uses_the_tokens_it_is_given() -> None:
+    written = io.StringIO()
+    conll.write([Example("Ann.", (Span(0, 3, "per"),))], written, tokenise=lambda _: [(0, 4)])
+    assert written.getvalue() == "Ann\tB-per\n.\tO\n\n"
+
+
+# JSON
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"text": "Ann ran", "spans": [{"start": 0, "end": 3, "label": "per", "text": "Ann"}]},
+        {"text": "Ann ran", "entities": [[0, 3, "per"]]},
+        {"text": "Ann ran", "label": [[0, 3, "per"]], "Comments": []},
+        {"text": "Ann ran", "labels": [[0, 3, "per"]]},
+        {
+            "text": "Ann ran",
+            "entities": [{"id": 4, "start_offset": 0, "end_offset": 3, "label": "per"}],
+            "relations": [],
+        },
+        {
+            "full_text": "Ann ran",
+            "spans": [{"entity_type": "per", "entity_value": "Ann", "start_position": 0, "end_position": 3}],
+        },
+        {
+            "text": "Ann ran",
+            "spans": [{"start": 0, "end": 3, "token_start": 0, "token_end": 0, "label": "per"}],
+            "answer": "accept",
+        },
+        ["Ann ran", {"entities": [[0, 3, "per"]]}],
+    ],
+)
+def test_json_dialects_give_the_same_example_alone_and_in_an_array(record: object) -> None:
+    expected = Example("Ann ran", (Span(0, 3, "per"),))
+    assert read(json.dumps(record) + "\n", jsonl.read) == [expected]
+    assert read(json.dumps([record, record]), jsonl.read) == [expected, expected]
+    assert read(json.dumps([record], indent=2), jsonl.read) == [expected]
+
+
+def test_only_accepted_records_count() -> None:
+    report = ReadReport()
+    lines = ['{"text": "a", "answer": "reject"}', '{"text": "b"}', '{"text": "c", "answer": "ignore"}']
+    assert [example.text for example in read("\n".join(lines), jsonl.read, report=report)] == ["b"]
+    assert report.ignored == {"answer reject": 1, "answer ignore": 1}
+
+
+def test_the_text_is_never_trimmed() -> None:
+    text = "  Ann\r\n "
+    (example,) = read(json.dumps({"text": text, "spans": [[2, 5, "per"]]}), jsonl.read)
+    assert example.text == text
+
+
+def test_blank_lines_between_records_are_nothing() -> None:
+    assert len(read('{"text": "a"}\n\n{"text": "b"}\n\n', jsonl.read)) == 2
+
+
+def test_one_bad_line_of_many_is_named() -> None:
+    lines = ['{"text": "a"}'] * 1000
+    lines[612] = '{"text": "a"'
+    error = refused("\n".join(lines), jsonl.read)
+    assert (error.code, error.facts["line"]) == ("not_jsonl", 613)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('{\n "text": "a"\n}\n', 1),
+        ('[\n {"text": "a"},\n {"text": }\n]', 3),
+        ('[{"text": "a"}\n {"text": "b"}]', 2),
+        ('[{"text": "a"}', 1),
+        ('[{"text": "a"}] more', 1),
+        ('[{"text": "a"},]', 1),
+        ("5\n", 1),
+        ('"Ann"\n', 1),
+        ('["Ann", [0, 3]]\n', 1),
+        ('{"title": "Ann"}\n', 1),
+        ('{"text": 5}\n', 1),
+        ('{"text": "Ann", "spans": {"a": 1}}\n', 1),
+        ("[" * 50_000, 1),
+        ('{"text": "a"}\n' + "[" * 50_000, 2),
+    ],
+)
+def test_it_refuses_what_is_no_record_with_its_line(text: str, line: int) -> None:
+    error = refused(text, jsonl.read)
+    assert (error.code, error.facts["line"]) == ("not_jsonl", line)
+
+
+@pytest.mark.parametrize(
+    ("span", "cause"),
+    [
+        ([-1, 3, "per"], "offset_negative"),
+        ([0, 99, "per"], "span_beyond_end"),
+        ([0, 3], "missing_field"),
+        (["0", 3, "per"], "not_an_integer"),
+        ({"start": 0, "end": 3, "label": "per", "text": "Bob"}, "surface_mismatch"),
+        (7, "not_a_span"),
+    ],
+)
+def test_a_bad_span_names_its_line_and_its_cause(span: object, cause: str) -> None:
+    lines = ['{"text": "fine"}', json.dumps({"text": "Ann ran", "spans": [span]})]
+    error = refused("\n".join(lines), jsonl.read)
+    assert (error.code, error.facts["line"], error.facts["cause"]) == ("bad_span", 2, cause)
+
+
+def test_overlap_is_refused_unless_the_project_allows_it() -> None:
+    text = json.dumps({"text": "Ann ran", "spans": [[0, 3, "per"], [0, 7, "per"]]})
+    assert refused(text, jsonl.read).facts["cause"] == "span_overlap"
+    assert len(read(text, jsonl.read, allow_overlap=True)[0].spans) == 2
+
+
+def test_utf16_offsets_can_be_asked_for() -> None:
+    text = json.dumps({"text": "\U0001f389 Ann", "spans": [[3, 6, "per"]]})
+    assert read(text, jsonl.read, unit="utf16")[0].spans == (Span(2, 5, "per"),)
+    assert refused(text, jsonl.read).facts["cause"] == "span_beyond_end"
+
+
+def test_characters_no_database_stores_are_refused() -> None:
+    assert refused('{"text": "a\\u0000"}', jsonl.read).code == "null_character"
+    assert refused('{"text": "a\\ud83d"}', jsonl.read).code == "invalid_unicode"
+
+
+@given(st.lists(any_examples(), min_size=1, max_size=4))
+def test_json_lines_lose_nothing(examples: list[Example]) -> None:
+    written = io.StringIO()
+    jsonl.write(examples, written)
+    assert read(written.getvalue(), jsonl.read) == examples
+
+
+# The Groningen CSV
+
+HEADER = "Sentence #,Word,POS,Tag\r\n"
+
+
+def test_gmb_sentences_carry_their_id_only_once() -> None:
+    text = HEADER + "Sentence: 1,Ann,NNP,B-per\r\n,ran,V,O\r\nSentence: 2,Oslo,NNP,B-geo\r\n"
+    assert read(text, gmb_csv.read) == [
+        Example("Ann ran", (Span(0, 3, "per"),), "Sentence: 1"),
+        Example("Oslo", (Span(0, 4, "geo"),), "Sentence: 2"),
+    ]
+
+
+def test_gmb_is_windows_1252_with_quoted_quotes_and_the_word_none() -> None:
+    rows = b'Sentence: 1,"""",``,O\r\n,None,NN,O\r\n,\x85,:,O\r\n,\x93caf\xe9\x94,NN,B-org\r\n,",",",",O\r\n'
+    (example,) = read(HEADER.encode() + rows, gmb_csv.read)
+    assert example.text == '" None \u2026 \u201ccaf\u00e9\u201d ,'
+    assert example.spans == (Span(9, 15, "org"),)
+
+
+def test_gmb_duplicates_are_read_once_and_counted() -> None:
+    rows = "Sentence: 1,Ann,N,B-per\nSentence: 2,Ann,N,O\nSentence: 3,Bob,N,B-per\n"
+    report = ReadReport()
+    examples = read(HEADER + rows, gmb_csv.read, report=report)
+    assert [example.id for example in examples] == ["Sentence: 1", "Sentence: 3"]
+    assert (report.duplicates, report.examples) == (1, 2)
+    assert len(read(HEADER + rows, gmb_csv.read, deduplicate=False)) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line"),
+    [
+        ("", "empty_file", 1),
+        (HEADER, "empty_file", 1),
+        ("Word,Tag\nAnn,O\n", "bad_row", 1),
+        ("Sentence #,Word,Word,Tag\n1,a,b,O\n", "bad_row", 1),
+        (HEADER + "Sentence: 1,Ann,N,O\n,ran,O\n", "bad_row", 3),
+        (HEADER + "Sentence: 1,Ann,N,O\n,,N,O\n", "bad_row", 3),
+        (HEADER + 'Sentence: 1,"Ann,N,O\n', "bad_row", 2),
+        (HEADER + "Sentence: 1,Ann,N,O\n,ran,V,I-per\n", "bad_tag_sequence", 3),
+        (HEADER + "Sentence: 1,Ann,N,X\n", "bad_row", 2),
+        (HEADER.encode() + b"Sentence: 1,A\x81,N,O\n", "invalid_encoding", 2),
+        (HEADER + f"Sentence: 1,{'x' * 200_000},N,O\n", "bad_row", 2),
+        (HEADER + "Sentence: 1,A\0nn,N,O\n", "null_character", 2),
+    ],
+)
+def test_gmb_errors_name_their_line(text: str | bytes, code: str, line: int) -> None:
+    error = refused(text, gmb_csv.read)
+    assert (error.code, error.facts["line"]) == (code, line)
+
+
+# Every reader
+
+
+@pytest.mark.parametrize("reader", [conll.read, jsonl.read, plain.read, gmb_csv.read])
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\n"])
+def test_a_file_without_text_is_empty(reader: Reader, content: bytes) -> None:
+    assert refused(content, reader).code == "empty_file"
+
+
+@pytest.mark.parametrize("reader", [conll.read, jsonl.read, plain.read])
+def test_what_is_not_utf8_names_line_and_byte(reader: Reader) -> None:
+    start = b'{"text": "a"}\n' if reader is jsonl.read else b"a\n"
+    error = refused(start + b"caf\xe9\n", reader)
+    assert (error.code, error.facts["line"]) == ("invalid_encoding", 2)
+    assert error.facts["offset"] == len(start) + 3
+
+
+@pytest.mark.parametrize("reader", [conll.read, jsonl.read, plain.read])
+def test_utf16_is_recognised(reader: Reader) -> None:
+    error = refused("Ann\tO\n".encode("utf-16"), reader)
+    assert error.code == "invalid_encoding"
+    assert "UTF-16" in str(error)
+
+
+def test_readers_are_lazy() -> None:
+    examples = conll.read(data("Ann B-per\n\nran V-x\n"))
+    assert next(examples).text == "Ann"
+    with pytest.raises(FormatError):
+        next(examples)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (HEADER + "Sentence: 1,Ann,N,O\n", "gmb_csv"),
+        ("Ann B-per\nran O\n", "conll"),
+        ("[\tO\n{\tO\n", "conll"),
+        ("-DOCSTART- -X- O O\n\nAnn N x I-per\n", "conll"),
+        ('{"text": "Ann"}\n', "jsonl"),
+        ('[\n{"text": "Ann"}]', "jsonl"),
+        ("Ann ran home.\nBob did not.\n", "text"),
+    ],
+)
+def test_the_format_is_recognised_by_content(tmp_path: Path, content: str, expected: str) -> None:
+    path = tmp_path / "upload.bin"
+    path.write_text(content, encoding="utf-8")
+    assert detect(path) == expected
+    assert detect(data(content)) == expected
+    assert list(read_examples(path)) == list(read_examples(path, expected))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04aaaa", b"\x89PNG\r\n", b"MZ\x90", b"\x1f\x8b\x08", b"a\0b"])
+def test_what_is_no_text_is_refused_by_its_kind(content: bytes) -> None:
+    with pytest.raises(FormatError) as caught:
+        detect(data(content))
+    assert caught.value.code == "unknown_format"
+
+
+def test_a_file_cut_inside_a_character_is_still_recognised() -> None:
+    content = ("\u00e9" * 40 + " B-per\n").encode() * 2000
+    assert detect(io.BytesIO(content)) == "conll"
+    assert detect(io.BytesIO(content + b"\n")) == "conll"
