@@ -82,6 +82,7 @@ class LabelSet(models.Model):
 
     class Meta:
         ordering = ["project", "-revision"]
+        permissions = [("revise_labelset", "Can give a project a new revision of its labels")]
         constraints = [
             models.UniqueConstraint(fields=["project", "revision"], name="label_set_revision_once"),
         ]

@@ -93,6 +93,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["project", "-revision"],
+                "permissions": [("revise_labelset", "Can give a project a new revision of its labels")],
             },
         ),
         migrations.CreateModel(
