@@ -28,9 +28,7 @@ class Family:
 
 
 def _windows(units: int, dilations: tuple[int, ...], rate: float) -> tuple[Layer, ...]:
-    return tuple(
-        Layer(kind="window", units=units, dilation=dilation, rate=rate) for dilation in dilations
-    )
+    return tuple(Layer(kind="window", units=units, dilation=dilation, rate=rate) for dilation in dilations)
 
 
 _FAMILIES = {
@@ -49,9 +47,7 @@ _FAMILIES = {
         TrainConfig(family="baseline", epochs=5),
     ),
     "model2": Family(
-        Architecture(
-            word_dim=50, layers=(Layer(kind="lstm", units=100, rate=0.1),), output="softmax"
-        ),
+        Architecture(word_dim=50, layers=(Layer(kind="lstm", units=100, rate=0.1),), output="softmax"),
         FeatureSettings(),
         TrainConfig(family="model2", epochs=7),
     ),
@@ -83,9 +79,7 @@ _FAMILIES = {
             ),
             output="crf",
         ),
-        FeatureSettings(
-            lowercase=True, hashed=("prefix3", "suffix2", "suffix3", "shape"), vectors=100
-        ),
+        FeatureSettings(lowercase=True, hashed=("prefix3", "suffix2", "suffix3", "shape"), vectors=100),
         TrainConfig(family="flagship", epochs=8),
     ),
 }

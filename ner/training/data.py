@@ -76,9 +76,7 @@ def read_sentences(examples: Iterable[Example]) -> Iterator[Sentence]:
 
 def labels_of(sentences: Iterable[Sentence]) -> tuple[str, ...]:
     """The labels that occur, the most frequent first."""
-    counts = Counter(
-        split_tag(tag)[1] for sentence in sentences for tag in sentence.tags if tag[0] == "B"
-    )
+    counts = Counter(split_tag(tag)[1] for sentence in sentences for tag in sentence.tags if tag[0] == "B")
     return tuple(label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -138,8 +136,7 @@ class WordDropout:
 
     def __init__(self, config: TrainConfig, encoder: FeatureEncoder, counts: Counter[str]) -> None:
         rates = [
-            config.rare_dropout if counts[word] <= _RARE else config.word_dropout
-            for word in encoder.words
+            config.rare_dropout if counts[word] <= _RARE else config.word_dropout for word in encoder.words
         ]
         self._rates = np.array([0.0] * FIRST_WORD + rates, dtype=np.float32)
 
@@ -153,9 +150,7 @@ class WordDropout:
         return replace(batch, features=changed)
 
 
-def batches(
-    sentences: Sequence[Encoded], *, tokens: int, rng: np.random.Generator | None
-) -> list[Batch]:
+def batches(sentences: Sequence[Encoded], *, tokens: int, rng: np.random.Generator | None) -> list[Batch]:
     """Batches by length, hardly padded; shuffled when ``rng`` is given, else in order of length."""
     lengths = np.array([len(sentence.tags) for sentence in sentences], dtype=np.float64)
     jitter = rng.uniform(0.0, 2.0, len(lengths)) if rng is not None else 0.0

@@ -36,9 +36,7 @@ def initial_weights(
         weights["hash"] = _uniform(rng, (rows, architecture.hash_dim), 0.1)
     width = input_width(architecture, features)
     for place, layer in enumerate(architecture.layers):
-        weights |= {
-            f"{place}.{name}": value for name, value in _layer_weights(rng, layer, width).items()
-        }
+        weights |= {f"{place}.{name}": value for name, value in _layer_weights(rng, layer, width).items()}
         width = layer_width(layer, width)
     weights["out.kernel"] = _glorot(rng, (width, tags))
     weights["out.bias"] = np.zeros(tags, np.float32)
@@ -57,9 +55,7 @@ def input_width(architecture: Architecture, features: FeatureSettings) -> int:
 
 def layer_width(layer: Layer, width: int) -> int:
     """Numbers per word that leave a layer."""
-    return {"dense": layer.units, "window": layer.units, "lstm": 2 * layer.units}.get(
-        layer.kind, width
-    )
+    return {"dense": layer.units, "window": layer.units, "lstm": 2 * layer.units}.get(layer.kind, width)
 
 
 class Network:
@@ -135,9 +131,7 @@ class Network:
             state = tf.where((place < lengths)[:, None], following, state)
         return tf.reduce_logsumexp(state + self.variables["crf.end"], axis=1)
 
-    def _layer(
-        self, place: int, layer: Layer, flow: Any, mask: Any, lengths: Any, seed: Any
-    ) -> Any:
+    def _layer(self, place: int, layer: Layer, flow: Any, mask: Any, lengths: Any, seed: Any) -> Any:
         if layer.kind == "dropout":
             return _dropout(flow, layer.rate, seed)
         if layer.kind == "dense":
@@ -216,7 +210,5 @@ def _glorot(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.floa
     return _uniform(rng, shape, float(np.sqrt(6.0 / sum(shape))))
 
 
-def _uniform(
-    rng: np.random.Generator, shape: tuple[int, ...], limit: float
-) -> NDArray[np.float32]:
+def _uniform(rng: np.random.Generator, shape: tuple[int, ...], limit: float) -> NDArray[np.float32]:
     return rng.uniform(-limit, limit, shape).astype(np.float32)

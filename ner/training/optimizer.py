@@ -64,9 +64,7 @@ class Adam:
 
     def _update(self, name: str, gradient: Any, size: Any) -> None:
         first = self._first[name].assign(_BETA1 * self._first[name] + (1 - _BETA1) * gradient)
-        second = self._second[name].assign(
-            _BETA2 * self._second[name] + (1 - _BETA2) * tf.square(gradient)
-        )
+        second = self._second[name].assign(_BETA2 * self._second[name] + (1 - _BETA2) * tf.square(gradient))
         change = size * first / (tf.sqrt(second) + _EPSILON)
         self._variables[name].assign_sub(change * self._rates.get(name, 1.0))
 
