@@ -49,6 +49,7 @@ class ModelVersion(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        permissions = [("promote_modelversion", "Can promote and roll back model versions")]
         constraints = [
             models.UniqueConstraint(fields=["name", "number"], name="version_number_once_per_name"),
             models.CheckConstraint(
