@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# Draws held in memory at once: a few megabytes for thousands of kinds of document.
+_CHUNK = 100
+
 Counts = Sequence[tuple[int, int, int]]
 
 
@@ -38,23 +41,29 @@ def paired_bootstrap(
         raise ValueError("both models need counts for the same documents")
     if not champion:
         return Difference(0.0, 0.0, 0.0, 0.0)
-    pairs = np.hstack([np.asarray(champion, np.int64), np.asarray(candidate, np.int64)])
+    pairs = np.hstack([np.asarray(champion, np.float64), np.asarray(candidate, np.float64)])
     # Documents with equal counts are exchangeable: drawing how often each kind of document comes
     # up is the same experiment, and there are far fewer kinds than documents.
     kinds, frequency = np.unique(pairs, axis=0, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(len(pairs), frequency / len(pairs), size=resamples)
-    differences = _difference(draws @ kinds)
+    random = np.random.default_rng(seed)
+    chunks = (min(_CHUNK, resamples - first) for first in range(0, resamples, _CHUNK))
+    differences = np.concatenate(
+        [
+            _difference(random.multinomial(len(pairs), frequency / len(pairs), size=size) @ kinds)
+            for size in chunks
+        ]
+    )
     tail = (1 - confidence) / 2
     low, high = np.quantile(differences, [tail, 1 - tail])
     value = _difference((frequency @ kinds)[np.newaxis])[0]
     return Difference(float(value), float(low), float(high), float(np.mean(differences > 0)))
 
 
-def _difference(sums: NDArray[np.int64]) -> NDArray[np.float64]:
+def _difference(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return _f1(sums[:, 3:]) - _f1(sums[:, :3])
 
 
-def _f1(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     right = 2.0 * counts[:, 0]
     everything = right + counts[:, 1] + counts[:, 2]
     scores = np.zeros(len(right))
