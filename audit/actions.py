@@ -21,6 +21,7 @@ ACTIONS: dict[str, str] = {
     "correction.submit": "A human's full set of spans for a document was stored.",
     "rating.submit": "A caller rated a prediction.",
     "task.skip": "A reviewer skipped a task.",
+    "base_corpus.import": "A labelled corpus was imported for rehearsal.",
     "policy.change": "A project's retraining policy was changed.",
     "run.queue": "A training run was queued.",
     "run.start": "A training run started.",

@@ -2,9 +2,10 @@
 
 from retraining.models.policies import RetrainDecision, RetrainPolicy
 from retraining.models.runs import TrainingRun, TrainingRunEvent
-from retraining.models.sets import TrainingSet, TrainingSetItem
+from retraining.models.sets import BaseCorpus, TrainingSet, TrainingSetItem
 
 __all__ = [
+    "BaseCorpus",
     "RetrainDecision",
     "RetrainPolicy",
     "TrainingRun",

@@ -36,6 +36,11 @@ class RetrainPolicy(models.Model):
         default=True, help_text="Otherwise: not worse by more than the margin."
     )
     margin = models.FloatField(default=0.01, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
+    min_test_documents = models.PositiveIntegerField(
+        default=20,
+        validators=[MinValueValidator(1)],
+        help_text="The gate refuses to judge on fewer documents of the random stratum.",
+    )
     max_label_drop = models.FloatField(
         default=0.05, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)]
     )

@@ -1,4 +1,4 @@
-"""Training runs: one row is one attempt."""
+"""Training runs: one row is one training, however often its process had to be started again."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ class TrainingRun(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_token = models.UUIDField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
+    published_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the broker was last told of it; the row is the record."
+    )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     progress = models.JSONField(default=dict, help_text="Step, total, epoch, loss, F1, message.")
     verdict = models.JSONField(null=True, blank=True, help_text="ner.gate.GateDecision as JSON.")
@@ -56,6 +59,10 @@ class TrainingRun(models.Model):
 
     class Meta:
         ordering = ["-queued_at", "-id"]
+        permissions = [
+            ("queue_trainingrun", "Can start a training run"),
+            ("cancel_trainingrun", "Can stop a training run"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["project"],
@@ -65,6 +72,11 @@ class TrainingRun(models.Model):
             models.CheckConstraint(
                 condition=~Q(status="done") | Q(candidate__isnull=False),
                 name="run_done_has_its_candidate",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="running", lease_token__isnull=False, lease_expires_at__isnull=False)
+                | (~Q(status="running") & Q(lease_token__isnull=True, lease_expires_at__isnull=True)),
+                name="run_lease_while_running",
             ),
         ]
 

@@ -1,4 +1,4 @@
-"""Frozen training sets."""
+"""Frozen training sets, and the base corpora that keep a model from forgetting."""
 
 from __future__ import annotations
 
@@ -9,10 +9,34 @@ from corpus.models import LabelSet, Project
 from feedback.models import Correction
 
 
+class BaseCorpus(models.Model):
+    """A labelled corpus imported for rehearsal: it is trained on beside the corrections, never judged with.
+
+    Its examples lie in the data folder under their SHA-256, as JSON Lines.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="base_corpora")
+    name = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    examples = models.PositiveIntegerField()
+    labels = models.JSONField(default=list)
+    imported_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "base corpora"
+        ordering = ["-imported_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "sha256"], name="base_corpus_once_per_project"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.examples} examples)"
+
+
 class TrainingSet(models.Model):
     """A frozen choice of corrections, one per document, each in its split for ever.
 
-    The fingerprint covers every item and its split, so freezing the same corrections twice gives the
+    The fingerprint covers every item and its split, the labels and the base corpus, so freezing the same corrections twice gives the
     same set.
     """
 
@@ -22,8 +46,13 @@ class TrainingSet(models.Model):
         max_length=64, help_text="Covers the test items alone: the exam that versions share."
     )
     label_set = models.ForeignKey(LabelSet, on_delete=models.PROTECT, related_name="training_sets")
-    base_corpus = models.CharField(
-        max_length=300, blank=True, help_text="Name of an imported base corpus used for rehearsal."
+    base_corpus = models.ForeignKey(
+        BaseCorpus,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="training_sets",
+        help_text="Rehearsed beside the corrections, where one was imported.",
     )
     counts = models.JSONField(default=dict, help_text="Documents per split.")
     frozen_at = models.DateTimeField(auto_now_add=True)

@@ -1,0 +1,27 @@
+"""Use cases of retraining: freeze, queue, train, judge, promote."""
+
+from retraining.services.base_corpora import base_corpus_examples, base_corpus_import
+from retraining.services.execution import run_execute
+from retraining.services.leftovers import leftovers_sweep
+from retraining.services.policies import policies_check, policy_change, policy_check
+from retraining.services.promotion import candidate_promote
+from retraining.services.runs import run_cancel, run_queue, runs_sweep
+from retraining.services.sets import training_set_examples, training_set_freeze
+from retraining.services.syncing import tracking_sync
+
+__all__ = [
+    "base_corpus_examples",
+    "base_corpus_import",
+    "candidate_promote",
+    "leftovers_sweep",
+    "policies_check",
+    "policy_change",
+    "policy_check",
+    "run_cancel",
+    "run_execute",
+    "run_queue",
+    "runs_sweep",
+    "tracking_sync",
+    "training_set_examples",
+    "training_set_freeze",
+]

@@ -1,0 +1,78 @@
+"""Reading policies, training sets and runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import QuerySet
+
+from corpus.models import Project
+from corpus.selectors import projects_visible
+from feedback.models import Correction
+from feedback.selectors import corrections_newest
+from retraining.models import BaseCorpus, RetrainPolicy, TrainingRun, TrainingRunEvent
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser, AnonymousUser
+
+Status = TrainingRun.Status
+
+
+def runs_visible(user: AbstractUser | AnonymousUser) -> QuerySet[TrainingRun]:
+    """The runs of the projects that a person may see, newest first."""
+    return TrainingRun.objects.filter(project__in=projects_visible(user)).select_related(
+        "project", "start_from", "candidate", "training_set"
+    )
+
+
+def run_active(*, project: Project) -> TrainingRun | None:
+    """The project's run that is queued or running; there is at most one."""
+    return TrainingRun.objects.filter(project=project, status__in=[Status.QUEUED, Status.RUNNING]).first()
+
+
+def run_last(*, project: Project) -> TrainingRun | None:
+    """The project's newest run that has ended."""
+    ended = [Status.DONE, Status.FAILED, Status.CANCELLED]
+    return TrainingRun.objects.filter(project=project, status__in=ended).order_by("-ended_at", "-id").first()
+
+
+def run_events(*, run: TrainingRun, after: int = 0) -> QuerySet[TrainingRunEvent]:
+    """A run's log in order, from the line after `after`."""
+    return run.events.filter(pk__gt=after).order_by("pk")
+
+
+def policy_of(*, project: Project) -> RetrainPolicy:
+    """The project's policy; the defaults, unsaved, where nobody has set one."""
+    return RetrainPolicy.objects.filter(project=project).first() or RetrainPolicy(project=project)
+
+
+def base_corpus_current(*, project: Project) -> BaseCorpus | None:
+    """The base corpus imported last for a project."""
+    return BaseCorpus.objects.filter(project=project).first()
+
+
+def corrections_new(*, project: Project) -> QuerySet[Correction]:
+    """Documents' newest corrections that no run has considered yet.
+
+    A run considers what its set holds once it ends with a candidate (whatever the gate said) or is
+    cancelled by a person; after a failure the same corrections stay new.
+    """
+    considered = (
+        TrainingRun.objects.filter(project=project, status__in=[Status.DONE, Status.CANCELLED])
+        .order_by("-ended_at", "-id")
+        .first()
+    )
+    newest = corrections_newest(project).filter(document__redacted_at=None)
+    if considered is None:
+        return Correction.objects.filter(pk__in=newest.values("pk"))
+    return Correction.objects.filter(pk__in=newest.values("pk")).exclude(
+        pk__in=considered.training_set.items.values("correction_id")
+    )
+
+
+def failures_in_a_row(*, project: Project) -> int:
+    """How many of the newest ended runs failed, without anything else in between."""
+    ended = TrainingRun.objects.filter(project=project, ended_at__isnull=False)
+    other = ended.exclude(status=Status.FAILED).order_by("-ended_at").values_list("ended_at", flat=True).first()
+    failed = ended.filter(status=Status.FAILED)
+    return (failed.filter(ended_at__gt=other) if other else failed).count()

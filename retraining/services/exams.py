@@ -1,0 +1,111 @@
+"""Letting versions sit the same exam, with the runtime that serves."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from django.conf import settings
+
+from inference.engine import recogniser_for
+from inference.models import Evaluation, ModelVersion
+from inference.services import evaluation_record
+from ner.evaluate import EvalReport, evaluate
+from ner.formats import read_examples
+from ner.gate import GateDecision, GatePolicy, judge
+from ner.spans import Example, Span
+from retraining.models import RetrainPolicy, TrainingSet
+from retraining.services.sets import label_names, training_set_examples
+from retraining.splits import Split
+
+#: So many texts are timed one by one, after as many were answered: enough for a 95th percentile.
+_TIMED_TEXTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """Labelled texts that versions are compared on, and the labels that their authors looked for.
+
+    A predicted label that nobody looked for is neither right nor wrong.
+    """
+
+    kind: Evaluation.Kind
+    fingerprint: str
+    examples: tuple[Example, ...]
+    labels: frozenset[str]
+
+
+def exam_of_project(*, training_set: TrainingSet) -> Exam:
+    """The frozen test split: documents drawn at random, that no model of this project was trained on."""
+    return Exam(
+        kind=Evaluation.Kind.TEST,
+        fingerprint=training_set.test_fingerprint,
+        examples=tuple(training_set_examples(training_set=training_set, split=Split.TEST)),
+        labels=frozenset(label_names(training_set.label_set)),
+    )
+
+
+def exam_in_general() -> Exam:
+    """The bundled general sentences: what the base models knew must not be forgotten."""
+    path = settings.CORPORA_DIR / "general.jsonl"
+    examples = tuple(read_examples(path, format="jsonl"))
+    return Exam(
+        kind=Evaluation.Kind.GENERAL,
+        fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(),
+        examples=examples,
+        labels=frozenset(span.label for example in examples for span in example.spans),
+    )
+
+
+def exam_sit(*, exam: Exam, version: ModelVersion) -> EvalReport:
+    """Score a version on an exam and keep the certificate."""
+    recognitions = recogniser_for(version).predict_many([example.text for example in exam.examples])
+    report = evaluate(exam.examples, [_asked_for(found.spans, exam) for found in recognitions])
+    if exam.examples:
+        evaluation_record(
+            version=version, kind=exam.kind, set_fingerprint=exam.fingerprint, report=report
+        )
+    return report
+
+
+def latency_p95_ms(*, exam: Exam, version: ModelVersion) -> float | None:
+    """How long the slowest twentieth of the texts takes, one at a time; None without texts."""
+    texts = [example.text for example in exam.examples[:_TIMED_TEXTS]]
+    if not texts:
+        return None
+    recogniser = recogniser_for(version)
+    taken = []
+    for text in texts:
+        started = time.perf_counter()
+        recogniser.predict(text)
+        taken.append((time.perf_counter() - started) * 1000)
+    return float(np.quantile(taken, 0.95))
+
+
+def candidate_judge(
+    *, candidate: ModelVersion, champion: ModelVersion, training_set: TrainingSet, policy: RetrainPolicy
+) -> GateDecision:
+    """Let both sit both exams, and ask the gate."""
+    project, general = exam_of_project(training_set=training_set), exam_in_general()
+    return judge(
+        champion=exam_sit(exam=project, version=champion),
+        candidate=exam_sit(exam=project, version=candidate),
+        base_champion=exam_sit(exam=general, version=champion),
+        base_candidate=exam_sit(exam=general, version=candidate),
+        size_bytes=candidate.size_bytes,
+        p95_ms=latency_p95_ms(exam=project, version=candidate),
+        policy=GatePolicy(
+            margin=policy.margin,
+            must_be_better=policy.must_be_better,
+            max_label_drop=policy.max_label_drop,
+            max_base_drop=policy.max_base_drop,
+            min_test_documents=policy.min_test_documents,
+        ),
+    )
+
+
+def _asked_for(spans: Sequence[Span], exam: Exam) -> list[Span]:
+    return [span for span in spans if span.label in exam.labels]

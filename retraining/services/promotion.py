@@ -1,0 +1,64 @@
+"""Making a candidate that passed the gate the champion."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from audit.services import Actor
+from inference.models import Deployment
+from inference.services import version_promote
+from retraining.errors import GateNotPassed, ReasonRequired, RunUnfinished, StaleBase
+from retraining.models import TrainingRun, TrainingRunEvent
+
+log = structlog.get_logger(__name__)
+Status = TrainingRun.Status
+
+
+@transaction.atomic
+def candidate_promote(*, run: TrainingRun, actor: Actor, reason: str) -> Deployment:
+    """Promote a run's candidate: only past the gate, and only over the champion that it was judged against.
+
+    Promoting what is already champion changes nothing.
+    """
+    if not reason.strip():
+        raise ReasonRequired(pointer="/reason")
+    run = TrainingRun.objects.select_for_update(of=("self",)).select_related("project", "candidate").get(pk=run.pk)
+    if run.status != Status.DONE or run.candidate is None or run.verdict is None:
+        raise RunUnfinished(status=run.get_status_display().lower())
+    if not run.verdict["passed"]:
+        refused = [reason["message"] for reason in run.verdict["reasons"] if not reason["passed"]]
+        raise GateNotPassed(reasons=" ".join(refused))
+    champion = Deployment.objects.select_related("version").get(
+        project=run.project, slot=Deployment.Slot.CHAMPION
+    )
+    if champion.version_id == run.candidate_id:
+        return champion
+    if champion.version_id != run.start_from_id:
+        raise StaleBase()
+    promoted = version_promote(
+        project=run.project,
+        version=run.candidate,
+        expected_generation=champion.generation,
+        actor=actor,
+        reason=reason,
+        verdict=run.verdict,
+    )
+    TrainingRunEvent.objects.create(
+        run=run, message=f"{run.candidate} is champion now, promoted by {actor.name}: {reason}"
+    )
+    transaction.on_commit(partial(_ask_for_tracking_sync))
+    return promoted
+
+
+def _ask_for_tracking_sync() -> None:
+    """MLflow hears of it from the training worker, which alone imports it."""
+    try:
+        current_app.send_task("retraining.tasks.tracking_sync", expires=600)
+    except (KombuError, RedisError, OSError) as error:
+        log.warning("tracking_sync_not_published", error=type(error).__name__)

@@ -1,0 +1,46 @@
+"""What the workers do for retraining. Each task takes ids and calls one service."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+
+# A training may take hours: the lease in the database ends it when it hangs or dies, not the broker.
+@shared_task(time_limit=None, soft_time_limit=None)
+def run_execute(run_id: int) -> None:
+    """Train, evaluate and judge one queued run."""
+    from retraining.services import run_execute as execute
+
+    execute(run_id=run_id)
+
+
+@shared_task
+def policies_check() -> None:
+    """Is a retraining due anywhere?"""
+    from retraining.services import policies_check as check
+
+    check()
+
+
+@shared_task
+def runs_sweep() -> None:
+    """Requeue dead runs; publish queued ones that the broker lost."""
+    from retraining.services import runs_sweep as sweep
+
+    sweep()
+
+
+@shared_task
+def leftovers_sweep() -> None:
+    """Remove what killed trainings left on the disk."""
+    from retraining.services import leftovers_sweep as sweep
+
+    sweep()
+
+
+@shared_task
+def tracking_sync() -> None:
+    """Point MLflow's aliases at the versions that serve."""
+    from retraining.services import tracking_sync as sync
+
+    sync()
