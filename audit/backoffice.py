@@ -1,0 +1,99 @@
+"""What the pages of the back office share: rows that nobody edits, and the history of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.text import capfirst
+
+from audit.selectors import events_of
+
+#: So many entries of a history are shown; older ones are in the audit log.
+HISTORY_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One change of a row, kept by a trigger of the database: which fields became what."""
+
+    at: datetime
+    label: str
+    fields: list[tuple[str, Any, Any]]
+
+
+class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A page of the back office. Nothing is deleted here, and use cases change what is changed."""
+
+    actions = None
+    list_per_page = 50
+    show_full_result_count = False
+    view_on_site = False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Why the row came to be as it is (audit log), and what exactly changed (row history)."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History of {row}",
+            "opts": self.opts,
+            "object": row,
+            "module_name": capfirst(self.opts.verbose_name_plural),
+            "events": events_of(row)[:HISTORY_LENGTH],
+            "changes": list(row_changes(row)),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/row_history.html", context)
+
+
+class ReadOnlyAdmin(BackOfficeAdmin):
+    """Rows that are history: they are looked at, never added or changed by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+class ChoiceFilter(admin.SimpleListFilter):
+    """Filter a list by the equality of one column; a subclass names the choices."""
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+def row_changes(row: models.Model) -> Iterator[RowChange]:
+    """The changes that django-pghistory kept of a row, newest first; none where it does not track."""
+    kept = getattr(row, "events", None)
+    if kept is None or not hasattr(kept.model, "pgh_obj_id"):
+        return
+    names = [
+        field.attname
+        for field in kept.model._meta.concrete_fields
+        if not field.name.startswith("pgh_") and not field.primary_key and field.attname != "id"
+    ]
+    versions = list(kept.order_by("-pgh_id")[: HISTORY_LENGTH + 1])
+    for newer, older in zip(versions, [*versions[1:], None], strict=True):
+        fields = [
+            (name, getattr(older, name) if older else None, getattr(newer, name))
+            for name in names
+            if older is None or getattr(older, name) != getattr(newer, name)
+        ]
+        yield RowChange(at=newer.pgh_created_at, label=newer.pgh_label, fields=fields)
