@@ -38,6 +38,12 @@ class WrongCount(BadInput):
     code = "wrong_count"
 
 
+class BadLabelMap(BadInput):
+    """{path} is no JSON object from a label to a label or null."""
+
+    code = "bad_label_map"
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Right, spurious and missed entities; a score without any evidence is 0."""
@@ -317,7 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
-    except (NerError, OSError, json.JSONDecodeError) as error:
+    except (NerError, OSError) as error:
         print(f"ner.evaluate: {error}", file=sys.stderr)
         return 1
 
@@ -338,12 +344,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _label_map(path: Path) -> dict[str, str | None]:
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadLabelMap(path=path) from error
+    if not isinstance(names, dict) or not all(isinstance(name, str | None) for name in names.values()):
+        raise BadLabelMap(path=path)
+    return names
+
+
 def _run(options: argparse.Namespace) -> int:
     # Here, because scores are also computed where no model is loaded.
     from ner.formats import detect, read_examples
     from ner.runtime import load_recogniser
     from ner.splits import SPLITS, take_split
 
+    names = _label_map(options.labels) if options.labels else {}
     recogniser = load_recogniser(options.bundle)
     kind = detect(options.data) if options.format == "auto" else options.format
     part: str = options.split or ("test" if kind == "gmb_csv" else "all")
@@ -354,8 +371,7 @@ def _run(options: argparse.Namespace) -> int:
     recognitions = recogniser.predict_many([example.text for example in gold])
     seconds = time.perf_counter() - started
     predicted: Sequence[Sequence[Span]] = [recognition.spans for recognition in recognitions]
-    if options.labels:
-        names = json.loads(options.labels.read_text(encoding="utf-8"))
+    if names:
         gold, predicted = map_labels(gold, predicted, names)
     report = evaluate(gold, predicted)
     speed = len(gold) / seconds if seconds else None

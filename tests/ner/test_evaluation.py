@@ -15,6 +15,7 @@ from ner.evaluate import EvalReport, Scores, evaluate, format_report, main, map_
 from ner.spans import Example, Span
 from ner.tags import decode
 
+HERE = Path(__file__).parents[2]
 TEXT = "Ann Lee of Acme Corp flew to New York City on Monday"
 ANN, ACME, CITY, DAY = (
     Span(0, 7, "per"),
@@ -167,4 +168,42 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path, capsys: pyte
     data = tmp_path / "data.jsonl"
     data.write_text('{"text": "a"}\n', encoding="utf-8")
     assert main(["--bundle", str(tmp_path / "none"), "--data", str(data)]) == 1
+    assert capsys.readouterr().err.startswith("ner.evaluate: ")
+
+
+@pytest.mark.parametrize("split", [[], ["--split", "test"]])
+def test_the_command_measures_a_bundle_on_a_file(split: list[str], capsys: pytest.CaptureFixture) -> None:
+    command = [
+        "--bundle",
+        str(HERE / "models" / "baseline"),
+        "--data",
+        str(HERE / "corpora" / "general.jsonl"),
+    ]
+    assert main([*command, *split]) == 0
+    table = capsys.readouterr().out
+    assert "precision" in table
+    assert main([*command, *split, "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["format"] == "jsonl"
+    assert f"{body['micro']['f1']:.4f}" in table
+    assert (body["document_count"] < 200) == bool(split)
+
+
+def test_the_command_maps_the_labels_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data, names = tmp_path / "data.conll", tmp_path / "names.json"
+    data.write_text("Paris I-LOC\n\nit I-MISC\n", encoding="utf-8")
+    names.write_text('{"LOC": "geo", "MISC": null}', encoding="utf-8")
+    bundle = str(HERE / "models" / "baseline")
+    assert main(["--bundle", bundle, "--data", str(data), "--labels", str(names), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["labels"].keys() == {"geo"}
+
+
+@pytest.mark.parametrize("names", ["[1]", '{"LOC": 5}', "{"])
+def test_the_command_refuses_a_map_that_is_none(
+    names: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "names.json"
+    path.write_text(names, encoding="utf-8")
+    bundle, data = str(HERE / "models" / "baseline"), str(HERE / "corpora" / "general.jsonl")
+    assert main(["--bundle", bundle, "--data", data, "--labels", str(path)]) == 1
     assert capsys.readouterr().err.startswith("ner.evaluate: ")
