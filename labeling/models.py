@@ -66,6 +66,11 @@ class Task(models.Model):
                 name="task_next_in_stratum",
             ),
             models.Index(fields=["project", "-closed_at"], name="task_newest_closed"),
+            models.Index(
+                fields=["project", "claimed_by"],
+                condition=Q(status="open", claimed_by__isnull=False),
+                name="task_held",
+            ),
         ]
 
     def __str__(self) -> str:

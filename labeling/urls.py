@@ -1,5 +1,21 @@
+"""Below `/projects/`: each project's home, its workbench, and the workbench's JSON."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from labeling import api, views
+
+app_name = "labeling"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("<slug:slug>/", views.project, name="project"),
+    path("<slug:slug>/review/", views.review, name="review"),
+    path("<slug:slug>/review/next", api.NextView.as_view(), name="next"),
+    path("<slug:slug>/review/queue", api.QueueView.as_view(), name="queue"),
+    path("<slug:slug>/review/tasks/<int:task_id>", api.TaskView.as_view(), name="task"),
+    path("<slug:slug>/review/tasks/<int:task_id>/submit", api.SubmitView.as_view(), name="submit"),
+    path("<slug:slug>/review/tasks/<int:task_id>/skip", api.SkipView.as_view(), name="skip"),
+    path("<slug:slug>/review/tasks/<int:task_id>/renew", api.RenewView.as_view(), name="renew"),
+    path("<slug:slug>/review/tasks/<int:task_id>/release", api.ReleaseView.as_view(), name="release"),
+]

@@ -1,0 +1,162 @@
+"""The workbench's JSON: a signed-in person works on the tasks of a project."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from corpus.errors import Conflict, Invalid
+from corpus.models import Project
+from corpus.selectors import project_get, project_require
+from labeling.models import Task
+from labeling.selectors import progress_of, queue_rows, task_get
+from labeling.services import task_claim, task_release, task_renew, task_skip, task_submit
+from labeling.workbench import correction_payload, task_payload
+
+_Body = TypeVar("_Body", bound=msgspec.Struct)
+#: A day: a page left open over a weekend did not take the reviewer three days.
+MILLISECONDS_LIMIT = 86_400_000
+
+
+class PersonAuthentication(SessionAuthentication):
+    """The session of the page, CSRF checked; 401 (not 403) once it has ended, so that the page can tell."""
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Session"
+
+
+class NextBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Which tasks the page has already."""
+
+    besides: list[int] = []
+
+
+class SubmitBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A reviewer's spans and where they started from."""
+
+    spans: list[dict[str, Any]]
+    base_number: int
+    idempotency_key: str
+    milliseconds: int = 0
+    decisions_ms: dict[str, int] = {}
+
+
+class SkipBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Why a task is left."""
+
+    reason: str
+
+
+class BodyRefused(Invalid):
+    """{problem}."""
+
+    code = "invalid_body"
+
+
+class OtherPerson(Conflict):
+    """The page belongs to somebody else than the person who is signed in now."""
+
+    code = "other_person"
+
+
+def _read(kind: type[_Body], request: Request) -> _Body:
+    try:
+        return msgspec.convert(request.data, kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        pointer = path.rstrip("`").replace("[...]", "").replace(".", "/")
+        raise BodyRefused(pointer=pointer, problem=problem) from error
+
+
+class ReviewView(APIView):
+    """A view on one project for people who may review in it."""
+
+    authentication_classes = [PersonAuthentication]
+    permission_classes = [IsAuthenticated]
+    schema = None  # for our own pages, not part of the public API
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # Two people, one browser: what one of them decided is never stored under the other's name.
+        if request.headers.get("X-Reviewer", str(request.user.pk)) != str(request.user.pk):
+            raise OtherPerson()
+        self.project: Project = project_get(slug=kwargs["slug"], user=request.user)
+        project_require(project=self.project, user=request.user, permission="review")
+
+    def task(self, task_id: int) -> Task:
+        """The task of this project that the address names."""
+        return task_get(project=self.project, task_id=task_id)
+
+
+class NextView(ReviewView):
+    """POST: claim the next task; `{"task": null}` when nothing waits."""
+
+    def post(self, request: Request, slug: str) -> Response:
+        body = _read(NextBody, request)
+        task = task_claim(project=self.project, user=request.user, besides=body.besides)
+        payload = task_payload(task=self.task(task.pk), user=request.user) if task else None
+        return Response({"task": payload})
+
+
+class QueueView(ReviewView):
+    """GET: the head of the queue and the progress."""
+
+    def get(self, request: Request, slug: str) -> Response:
+        rows = queue_rows(project=self.project, user=request.user)
+        progress = progress_of(project=self.project, user=request.user)
+        return Response({"rows": msgspec.to_builtins(rows), "progress": msgspec.to_builtins(progress)})
+
+
+class TaskView(ReviewView):
+    """GET: a task with the newest correction of its document."""
+
+    def get(self, request: Request, slug: str, task_id: int) -> Response:
+        return Response({"task": task_payload(task=self.task(task_id), user=request.user)})
+
+
+class SubmitView(ReviewView):
+    """POST: store the spans and close the task. Repeating it with the same key changes nothing."""
+
+    def post(self, request: Request, slug: str, task_id: int) -> Response:
+        body = _read(SubmitBody, request)
+        correction = task_submit(
+            task=self.task(task_id),
+            user=request.user,
+            spans=body.spans,
+            base_number=body.base_number,
+            idempotency_key=body.idempotency_key,
+            milliseconds=min(max(body.milliseconds, 0), MILLISECONDS_LIMIT),
+            decisions_ms={
+                key: min(max(value, 0), MILLISECONDS_LIMIT) for key, value in body.decisions_ms.items()
+            },
+        )
+        return Response({"correction": correction_payload(correction)})
+
+
+class SkipView(ReviewView):
+    """POST: close the task without a correction."""
+
+    def post(self, request: Request, slug: str, task_id: int) -> Response:
+        body = _read(SkipBody, request)
+        task_skip(task=self.task(task_id), user=request.user, reason=body.reason)
+        return Response({"status": Task.Status.SKIPPED})
+
+
+class RenewView(ReviewView):
+    """POST: keep holding the task. `held` is false when it passed to somebody else."""
+
+    def post(self, request: Request, slug: str, task_id: int) -> Response:
+        return Response({"held": task_renew(task=self.task(task_id), user=request.user)})
+
+
+class ReleaseView(ReviewView):
+    """POST: give the task back to the queue."""
+
+    def post(self, request: Request, slug: str, task_id: int) -> Response:
+        return Response({"released": task_release(task=self.task(task_id), user=request.user)})

@@ -1,0 +1,144 @@
+"""Filling the review queue: a prediction and a task for each document that nobody has looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from audit.services import SYSTEM
+from corpus.models import Document, Project
+from corpus.selectors import label_set_current
+from feedback.models import Correction, Stratum
+from inference.models import Deployment, ModelVersion, Prediction
+from inference.selectors import deployment_of
+from inference.services import blank_version_get, deployment_set, documents_predict
+from labeling.models import Task
+
+BATCH = 64
+_DRAW_DIGITS = 13  # hexadecimal digits of the hash: 52 bits, exact in a float
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What one filling of the queue did."""
+
+    queued: int
+    refreshed: int
+
+
+def queue_fill(*, project: Project, limit: int = 10_000) -> Filled:
+    """Give each unreviewed document a prediction by the champion and a task; refresh stale ones.
+
+    A task that waits for a reviewer gets a new prediction when the champion has moved; the old one
+    stays as a row. Works in short transactions, so that it may be stopped and repeated at any moment;
+    while another process fills the same project this one does nothing.
+    """
+    queued = refreshed = 0
+    while queued < limit and (step := _batch_queue(project)):
+        queued += step
+    while refreshed < limit and (step := _batch_refresh(project)):
+        refreshed += step
+    return Filled(queued=queued, refreshed=refreshed)
+
+
+def stratum_draw(*, project: Project, document: Document) -> tuple[Stratum, float]:
+    """The stratum of a document, and the number that was drawn for it in [0, 1).
+
+    The draw is the document's keyed hash: the same at every attempt, independent of what any model
+    thinks of the text, and not to be steered by whoever sends the text.
+    """
+    drawn = float(int(document.text_hash[:_DRAW_DIGITS], 16) / 16**_DRAW_DIGITS)
+    return (Stratum.RANDOM if drawn < project.random_share else Stratum.UNCERTAIN), drawn
+
+
+@transaction.atomic
+def _batch_queue(project: Project) -> int:
+    if not _is_mine_to_fill(project):
+        return 0
+    seen = Q(Exists(Task.objects.filter(document=OuterRef("pk")))) | Q(
+        Exists(Correction.objects.filter(document=OuterRef("pk")))
+    )
+    waiting = Document.objects.filter(~seen, project=project, redacted_at=None).order_by("created_at", "id")
+    documents = list(waiting[:BATCH])
+    _champion(project)
+    predictions = _predict(documents)
+    Task.objects.bulk_create(
+        [_task(project, document, predictions[document.pk]) for document in documents],
+        ignore_conflicts=True,
+    )
+    return len(documents)
+
+
+@transaction.atomic
+def _batch_refresh(project: Project) -> int:
+    if not _is_mine_to_fill(project):
+        return 0
+    champion = _champion(project)
+    stale = (
+        Task.objects.select_for_update(skip_locked=True, of=("self",))
+        .filter(Q(lease_expires_at=None) | Q(lease_expires_at__lt=Now()))
+        .filter(project=project, status=Task.Status.OPEN)
+        .exclude(prediction__version=champion)
+        .select_related("document")
+        .order_by("-priority", "id")
+    )
+    tasks = list(stale[:BATCH])
+    predictions = _predict([task.document for task in tasks])
+    fresh = [task for task in tasks if _is_by(predictions[task.document_id], champion)]
+    for task in fresh:
+        prediction = predictions[task.document_id]
+        task.prediction = prediction
+        if task.stratum == Stratum.UNCERTAIN:
+            task.priority = prediction.uncertainty
+    Task.objects.bulk_update(fresh, ["prediction", "priority"])
+    # A champion that moved again meanwhile is for the next call, not for an endless loop in this one.
+    return len(fresh)
+
+
+def _champion(project: Project) -> ModelVersion:
+    """What answers for the project; on a cold start the blank model, so that people can begin at once."""
+    deployment = deployment_of(project)
+    if deployment is None:
+        blank = blank_version_get(project=project, label_set=label_set_current(project=project))
+        deployment = deployment_set(
+            project=project,
+            slot=Deployment.Slot.CHAMPION,
+            version=blank,
+            actor=SYSTEM,
+            reason="There was no champion: reviewers start from empty texts.",
+        )
+    return deployment.version
+
+
+def _predict(documents: list[Document]) -> dict[object, Prediction]:
+    if not documents:
+        return {}
+    made = documents_predict(documents=documents)
+    return {prediction.document_id: prediction for prediction in made}
+
+
+def _is_by(prediction: Prediction, version: ModelVersion) -> bool:
+    return prediction.version_id == version.pk
+
+
+def _task(project: Project, document: Document, prediction: Prediction) -> Task:
+    stratum, drawn = stratum_draw(project=project, document=document)
+    return Task(
+        project=project,
+        document=document,
+        prediction=prediction,
+        stratum=stratum,
+        # Among random checks any fixed order will do that no model has a say in.
+        priority=drawn if stratum == Stratum.RANDOM else prediction.uncertainty,
+    )
+
+
+def _is_mine_to_fill(project: Project) -> bool:
+    """Take the project's filling lock for this transaction, unless another process has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('queue_fill'), %s)", [project.pk % 2**31])
+        row = cursor.fetchone()
+    return bool(row and row[0])

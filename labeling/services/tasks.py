@@ -1,0 +1,202 @@
+"""One task in a reviewer's hands: claimed, renewed, and submitted, skipped or given back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from audit.services import Actor, event_record
+from corpus.models import Project
+from corpus.selectors import project_require
+from feedback.models import Correction, Stratum
+from feedback.services import correction_submit
+from labeling.errors import SkipReasonMissing, SkipReasonTooLong, TaskClosed, TaskLocked
+from labeling.models import Task
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser
+
+#: The random share is kept over this many of the tasks last handed out.
+MIX_WINDOW = 50
+REASON_LIMIT = 300
+
+_FREE = Q(claimed_by=None) | Q(lease_expires_at__lt=Now())
+
+
+@transaction.atomic
+def task_claim(*, project: Project, user: AbstractUser, besides: Collection[int] = ()) -> Task | None:
+    """Hand a reviewer the next task under a lease: one held already, else the best that is free.
+
+    `besides` are tasks that the reviewer has on the screen or on the way to us. Random checks are
+    handed out in the project's share of all tasks, whatever the priorities of the others, for else
+    they would wait for ever.
+    """
+    project_require(project=project, user=user, permission="review")
+    waiting = Task.objects.filter(project=project, status=Task.Status.OPEN).exclude(pk__in=besides)
+    free = waiting.select_for_update(skip_locked=True, of=("self",)).order_by("-priority", "id")
+    held = waiting.filter(claimed_by=user).select_for_update(skip_locked=True, of=("self",))
+    task = held.order_by("lease_expires_at", "id").first()
+    for stratum in _strata_in_turn(project):
+        if task is not None:
+            break
+        task = free.filter(_FREE, stratum=stratum).first()
+    if task is None:
+        # Strata that no draw makes, so that no task can be out of reach.
+        task = free.filter(_FREE).first()
+    if task is not None:
+        _hold(task, user)
+    return task
+
+
+@transaction.atomic
+def task_take(*, task: Task, user: AbstractUser) -> Task:
+    """Claim a task that the reviewer picked. Raises TaskLocked while somebody else holds it.
+
+    A closed task is not claimed: it may be looked at and corrected again by whoever comes.
+    """
+    project_require(project=task.project, user=user, permission="review")
+    task = _locked(task)
+    if task.status == Task.Status.OPEN:
+        _require_free(task, user)
+        _hold(task, user)
+    return task
+
+
+def task_renew(*, task: Task, user: AbstractUser) -> bool:
+    """Prolong a lease. False when it has passed to somebody else or the task is closed."""
+    mine = Q(claimed_by=user) | _FREE
+    renewed = Task.objects.filter(mine, pk=task.pk, status=Task.Status.OPEN).update(
+        claimed_by=user, lease_expires_at=Now() + _lease()
+    )
+    return bool(renewed)
+
+
+def task_release(*, task: Task, user: AbstractUser) -> bool:
+    """Give a task back to the queue."""
+    released = Task.objects.filter(pk=task.pk, claimed_by=user, status=Task.Status.OPEN).update(
+        claimed_by=None, lease_expires_at=None
+    )
+    return bool(released)
+
+
+@transaction.atomic
+def task_submit(
+    *,
+    task: Task,
+    user: AbstractUser,
+    spans: Sequence[Mapping[str, Any]],
+    base_number: int,
+    idempotency_key: str,
+    milliseconds: int,
+    decisions_ms: Mapping[str, int] | None = None,
+) -> Correction:
+    """Store the reviewer's spans as a correction and close the task, both or neither.
+
+    Raises TaskLocked while another reviewer holds the task, and StaleVersion (with both versions) when
+    the document was corrected since. A lease that merely ran out costs nobody their work, and a closed
+    task can be corrected once more: the number guards both.
+    """
+    project_require(project=task.project, user=user, permission="review")
+    task = _locked(task)
+    if task.status == Task.Status.OPEN:
+        _require_free(task, user)
+    correction = correction_submit(
+        document=task.document,
+        spans=spans,
+        base_number=base_number,
+        author=user,
+        prediction=task.prediction,
+        stratum=Stratum(task.stratum),
+        milliseconds=milliseconds,
+        idempotency_key=idempotency_key,
+        decisions_ms=decisions_ms,
+    )
+    if task.status != Task.Status.DONE:
+        task.status = Task.Status.DONE
+        task.closed_at = timezone.now()
+        task.claimed_by = user
+        task.lease_expires_at = None
+        task.correction = correction
+        task.skip_reason = ""
+        task.save()
+    return correction
+
+
+@transaction.atomic
+def task_skip(*, task: Task, user: AbstractUser, reason: str) -> Task:
+    """Close a task without a correction, saying why."""
+    project_require(project=task.project, user=user, permission="review")
+    reason = " ".join(reason.split())
+    if not reason:
+        raise SkipReasonMissing(pointer="/reason")
+    if len(reason) > REASON_LIMIT:
+        raise SkipReasonTooLong(pointer="/reason", limit=REASON_LIMIT, length=len(reason))
+    task = _locked(task)
+    if task.status == Task.Status.SKIPPED:
+        return task
+    if task.status != Task.Status.OPEN:
+        raise TaskClosed(status=task.get_status_display())
+    _require_free(task, user)
+    task.status = Task.Status.SKIPPED
+    task.closed_at = timezone.now()
+    task.claimed_by = user
+    task.lease_expires_at = None
+    task.skip_reason = reason
+    task.save()
+    event_record(
+        action="task.skip",
+        actor=Actor.of_user(user),
+        subject=task,
+        chain=task.project.slug,
+        reason=reason,
+        data={"document": str(task.document_id), "stratum": task.stratum},
+    )
+    return task
+
+
+def _strata_in_turn(project: Project) -> tuple[Stratum, Stratum]:
+    """Which stratum is served next, judged by what was served last; the other one follows."""
+    drawn = Task.objects.filter(project=project, stratum__in=(Stratum.RANDOM, Stratum.UNCERTAIN))
+    held = drawn.filter(status=Task.Status.OPEN, claimed_by__isnull=False, lease_expires_at__gt=Now())
+    closed = drawn.filter(closed_at__isnull=False).order_by("-closed_at")
+    strata = [
+        *held.values_list("stratum", flat=True)[:MIX_WINDOW],
+        *closed.values_list("stratum", flat=True)[:MIX_WINDOW],
+    ][:MIX_WINDOW]
+    # One more random check would not exceed the share, rounding up: the first task may be one.
+    if strata.count(Stratum.RANDOM) < project.random_share * (len(strata) + 1):
+        return Stratum.RANDOM, Stratum.UNCERTAIN
+    return Stratum.UNCERTAIN, Stratum.RANDOM
+
+
+def _locked(task: Task) -> Task:
+    return (
+        Task.objects.select_for_update(of=("self",))
+        .select_related("document__project", "project", "prediction", "claimed_by")
+        .get(pk=task.pk)
+    )
+
+
+def _require_free(task: Task, user: AbstractUser) -> None:
+    held_until = task.lease_expires_at
+    if task.claimed_by is None or task.claimed_by_id == user.pk or held_until is None:
+        return
+    if held_until > timezone.now():
+        raise TaskLocked(holder=str(task.claimed_by), until=held_until)
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.TASK_LEASE_SECONDS)
+
+
+def _hold(task: Task, user: AbstractUser) -> None:
+    # The database's clock, as in every comparison: web processes may disagree about the time.
+    Task.objects.filter(pk=task.pk).update(claimed_by=user, lease_expires_at=Now() + _lease())
+    task.refresh_from_db(fields=["claimed_by", "lease_expires_at"])

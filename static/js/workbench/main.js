@@ -1,0 +1,601 @@
+/** The workbench: one text at a time, from the queue to the server, and nothing lost on the way. */
+
+import { Api, Problem } from "./api.js";
+import { Caret } from "./caret.js";
+import { Conflict } from "./conflict.js";
+import { make } from "./dom.js";
+import { KEYS, Keyboard, keyText } from "./keyboard.js";
+import { stepCharacter, stepWord } from "./offsets.js";
+import { MemoryStore, Outbox, Store } from "./outbox.js";
+import { Panel, count, paintQueue } from "./panel.js";
+import { Pointer } from "./pointer.js";
+import { TextView, describe } from "./render.js";
+import { Review } from "./state.js";
+
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const element = (id) => document.getElementById(id);
+
+const config = read("workbench-config");
+const api = new Api(config);
+const settings = { allowOverlap: config.allowOverlap, sure: config.sure };
+
+class Workbench {
+  review = null;
+  armed = null;
+  #upcoming = null;
+  #savedAt = null;
+  #draftWrite = Promise.resolve();
+  #isClosing = false;
+  #queueTimer = null;
+  #today = config.doneToday;
+
+  constructor(store, { keeps }) {
+    this.store = store;
+    this.keeps = keeps;
+    this.outbox = new Outbox(store, api);
+    this.view = new TextView(element("text"));
+    this.caret = new Caret(this.view);
+    this.pointer = new Pointer(this.view, (start, end) => this.mark(start, end));
+    this.keyboard = new Keyboard(this, this.caret);
+    this.panel = new Panel({ actions: this, version: "" });
+    this.conflict = new Conflict(element("conflict"), settings);
+    this.#wire();
+  }
+
+  async start(task) {
+    await this.outbox.start();
+    // Decided here already, before the page was left, and on its way to the server.
+    if (this.outbox.tasks.includes(task.id)) await this.#advance();
+    else await this.#show(task, { painted: true });
+    document.body.dataset.ready = "true";
+  }
+
+  // --- One text ---------------------------------------------------------------------------------------
+
+  async #show(task, { painted = false } = {}) {
+    const review = new Review(task, settings);
+    const draft = await this.store.get("drafts", this.#draftId(task.id));
+    if (draft) review.restore(draft);
+    this.review = review;
+    this.armed = review.labels.has(this.armed) ? this.armed : (task.labels[0]?.name ?? "");
+    this.caret.use(review);
+    this.pointer.use(review);
+    this.keyboard.use(task.labels);
+    this.panel.version = task.prediction.version;
+    this.view.show(review, { painted: painted && !draft });
+    this.panel.use(review, this.armed);
+    review.addEventListener("paint", (event) => this.#painted(review, event.detail));
+    this.#showHead(task);
+    if (!painted) {
+      history.replaceState(null, "", `?task=${task.id}`);
+      element("page").scrollTop = 0;
+      element("page").focus({ preventScroll: true });
+      this.say(`${task.document.name}, ${task.reason}, ${count(review.spans.size, "span")}`);
+    }
+    this.#footer();
+    this.#prefetch();
+    if (draft && review.isTouched) this.say("Your unfinished work on this text is back.");
+  }
+
+  #showHead(task) {
+    element("document-name").textContent = task.document.name;
+    element("reason").textContent = task.reason;
+    element("reason").className = `reason ${task.stratum}`;
+    element("version").textContent = task.current
+      ? `corrected by ${task.current.author}`
+      : `suggestions by ${task.prediction.version}`;
+    for (const link of element("queue").querySelectorAll("a")) {
+      const isCurrent = link.search === `?task=${task.id}`;
+      if (isCurrent) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+  }
+
+  #painted(review, { ranges, changed }) {
+    if (review !== this.review) return;
+    // Painting replaces the focused element; whoever had the focus in the text gets it back.
+    const hadFocus = element("page").contains(document.activeElement);
+    this.view.paint(ranges);
+    this.panel.paint(this.armed);
+    this.#footer();
+    if (hadFocus && review.active) this.view.reveal(review.active);
+    if (hadFocus && !review.active) element("page").focus({ preventScroll: true });
+    if (changed) this.#keepDraft(review);
+  }
+
+  #draftId(task) {
+    return `${config.user.id}:${config.base}:${task}`;
+  }
+
+  #keepDraft(review) {
+    const draft = { id: this.#draftId(review.task.id), at: Date.now(), ...review.draft };
+    this.#draftWrite = this.#draftWrite.then(() => this.store.put("drafts", draft)).catch(() => this.#cannotKeep());
+  }
+
+  #cannotKeep() {
+    this.keeps = false;
+    this.#footer();
+  }
+
+  // --- On to the next ---------------------------------------------------------------------------------
+
+  #prefetch() {
+    const besides = [this.review.task.id, ...this.outbox.tasks];
+    const upcoming = api.next(besides).then(({ task }) => task);
+    upcoming.catch(() => {
+      if (this.#upcoming === upcoming) this.#upcoming = null;
+    });
+    this.#upcoming = upcoming;
+  }
+
+  async #close(verb, body, words) {
+    if (this.#isClosing || !this.review) return;
+    this.#isClosing = true;
+    const { task } = this.review;
+    try {
+      this.caret.stop();
+      await this.outbox.add({ task: task.id, name: task.document.name, verb, body });
+      await this.#dropDraft(task.id);
+      this.say(words);
+      await this.#advance();
+    } catch {
+      this.#notice("storage", "This browser could not keep the decision, so it was not taken. Try again.", []);
+    } finally {
+      this.#isClosing = false;
+    }
+  }
+
+  async #dropDraft(task) {
+    this.#draftWrite = this.#draftWrite.then(() => this.store.delete("drafts", this.#draftId(task)));
+    await this.#draftWrite;
+  }
+
+  async #advance() {
+    const known = new Set(this.outbox.tasks);
+    try {
+      let task = await this.#upcoming;
+      if (!task || known.has(task.id)) ({ task } = await api.next([...known]));
+      this.#clearNotice("next");
+      if (task) await this.#show(task);
+      else await this.#nothingWaits();
+    } catch (error) {
+      this.#stall(error);
+    }
+  }
+
+  /** The next text is not here: say so, and go on by itself once the server answers again. */
+  #stall(error) {
+    this.review = null;
+    this.#upcoming = null;
+    element("text").replaceChildren();
+    element("document-name").textContent = "";
+    element("reason").textContent = "";
+    element("version").textContent = "";
+    const words = error instanceof Problem ? error.message : "The server cannot be reached, so the next text is not here yet.";
+    this.#notice("next", words, [["Try again", () => this.#advance()]]);
+    this.#footer();
+    setTimeout(() => {
+      if (!this.review) this.#advance();
+    }, 3_000);
+  }
+
+  async #nothingWaits() {
+    await this.outbox.flush();
+    if (this.outbox.entries.length === 0) {
+      location.assign(config.base);
+      return;
+    }
+    this.review = null;
+    element("text").replaceChildren();
+    this.#notice("next", "No other text waits. What is kept here is still on its way.", []);
+    this.#footer();
+  }
+
+  // --- What a person can do (names as in keyboard.js) -------------------------------------------------
+
+  mark(start, end) {
+    if (!this.review) return;
+    const { span, replaced } = this.review.add(start, end, this.armed);
+    this.pointer.justMarked();
+    this.view.reveal(span.id);
+    const instead = replaced.length ? `, instead of ${replaced.map((other) => this.review.surface(other)).join(" and ")}` : "";
+    this.say(`Marked ${describe(this.review, span)}${instead}`);
+  }
+
+  label(name) {
+    if (!this.review?.labels.has(name)) return;
+    this.armed = name;
+    const marked = this.caret.marked ?? this.pointer.marked;
+    if (marked) {
+      this.caret.stop();
+      getSelection().removeAllRanges();
+      this.mark(marked.start, marked.end);
+    } else if (this.review.active) {
+      this.review.relabel(this.review.active, name);
+      this.#sayActive();
+    }
+    this.panel.paint(this.armed);
+    this.#footer();
+  }
+
+  choose(id) {
+    this.caret.stop();
+    this.review.activate(id);
+    this.view.reveal(id);
+    this.#sayActive();
+  }
+
+  next() {
+    this.#go(1);
+  }
+
+  previous() {
+    this.#go(-1);
+  }
+
+  #go(direction) {
+    if (!this.review) return;
+    const span = this.review.neighbour(direction);
+    if (span) this.choose(span.id);
+    else this.say(this.review.spans.size ? "No further span." : "This text has no spans.");
+  }
+
+  unsure() {
+    const span = this.review?.undecided.find((other) => other.id !== this.review.active);
+    if (span) this.choose(span.id);
+    else this.say("No suggestion is left undecided.");
+  }
+
+  accept() {
+    this.#onActive((span) => this.review.accept(span.id));
+  }
+
+  reject() {
+    this.#onActive((span) => this.review.reject(span.id), "removed");
+  }
+
+  remove() {
+    const span = this.review?.activeSpan;
+    if (span && span.state !== "rejected") this.reject();
+  }
+
+  endRight(byWord) {
+    this.#move("end", 1, byWord);
+  }
+
+  endLeft(byWord) {
+    this.#move("end", -1, byWord);
+  }
+
+  startRight(byWord) {
+    this.#move("start", 1, byWord);
+  }
+
+  startLeft(byWord) {
+    this.#move("start", -1, byWord);
+  }
+
+  #move(edge, direction, byWord) {
+    this.#onActive((span) => {
+      const { text } = this.review;
+      const step = byWord ? stepWord : stepCharacter;
+      const isBlank = (place) => /\s/.test(text[edge === "end" ? place - 1 : place] ?? "x");
+      let place = step(text, span[edge], direction);
+      // Never end on a blank: the next move goes on over it.
+      while (isBlank(place) && place > 0 && place < text.length) place = stepCharacter(text, place, direction);
+      const [start, end] = edge === "end" ? [span.start, place] : [place, span.end];
+      if (start >= end || isBlank(place) || !this.review.resize(span.id, start, end)) {
+        this.say("It goes no further.");
+      }
+    });
+  }
+
+  #onActive(act, gone = "") {
+    if (!this.review) return;
+    const span = this.review.activeSpan;
+    if (!span) {
+      this.say("Choose a span first: j goes to the next one.");
+      return;
+    }
+    const surface = this.review.surface(span);
+    act(span);
+    const after = this.review.spans.get(span.id);
+    this.say(after ? describe(this.review, after) : `${surface} ${gone}`);
+  }
+
+  undo() {
+    if (this.review?.undo()) this.say("Undone.");
+    else this.say("Nothing to undo.");
+    if (this.review?.active) this.view.reveal(this.review.active, { focus: false });
+  }
+
+  redo() {
+    if (this.review?.redo()) this.say("Done again.");
+    else this.say("Nothing to do again.");
+  }
+
+  /** Into the caret mode; a second time leaves it. */
+  toggleCaret() {
+    if (!this.review) return;
+    if (this.caret.isOn) this.caret.stop();
+    else {
+      this.caret.start();
+      element("page").focus({ preventScroll: true });
+      this.say("Marking by keyboard. Arrows move, Shift extends, a label's key marks, Escape leaves.");
+    }
+    this.#footer();
+  }
+
+  async submit() {
+    if (!this.review) return;
+    const marked = this.caret.isOn && this.caret.marked;
+    if (marked) {
+      // In the caret mode Enter marks; nobody means to submit with a selection half made.
+      this.label(this.armed);
+      return;
+    }
+    const { review } = this;
+    review.passTime();
+    const body = {
+      spans: review.result,
+      base_number: review.number,
+      idempotency_key: freshKey(),
+      milliseconds: Math.round(review.milliseconds),
+      decisions_ms: review.decisions,
+    };
+    await this.#close("submit", body, "Submitted.");
+  }
+
+  skip() {
+    if (!this.review) return;
+    const form = element("skip-form");
+    form.hidden = !form.hidden;
+    if (!form.hidden) form.elements.reason.focus();
+    else element("page").focus();
+  }
+
+  async #skipWith(reason) {
+    element("skip-form").hidden = true;
+    element("skip-form").reset();
+    await this.#close("skip", { reason }, "Skipped.");
+  }
+
+  leave() {
+    if (!element("skip-form").hidden) this.skip();
+    else if (this.caret.isOn) this.toggleCaret();
+    else this.review?.activate(null);
+  }
+
+  help() {
+    element("help").togglePopover();
+  }
+
+  // --- What needs a person ----------------------------------------------------------------------------
+
+  async #stuck(entry) {
+    const { problem } = entry;
+    const drop = async () => {
+      await this.outbox.drop(entry);
+      this.#clearNotice(entry.key);
+    };
+    if (problem.status === 412) {
+      this.#notice(entry.key, `Somebody else saved “${entry.name}” while you worked on it. Your version is kept here.`, [
+        ["Compare the two", () => this.#resolve(entry)],
+      ]);
+      return;
+    }
+    const retry = async () => {
+      this.#clearNotice(entry.key);
+      await this.outbox.retry(entry);
+    };
+    const actions = [["Try again", retry]];
+    if (entry.verb === "submit" && problem.code !== "document_erased") {
+      actions.push(["Open it", () => this.#reopen(entry)]);
+    }
+    actions.push(["Discard mine", drop]);
+    this.#notice(entry.key, `“${entry.name}” is kept here, not saved: ${problem.detail}`, actions);
+    if (problem.status === 423 && problem.until) {
+      setTimeout(retry, Math.max(5_000, Date.parse(problem.until) - Date.now() + 1_000));
+    }
+  }
+
+  async #resolve(entry) {
+    let task;
+    try {
+      ({ task } = await api.task(entry.task));
+    } catch (error) {
+      this.say(error.message, true);
+      return;
+    }
+    element("main-column").classList.add("has-conflict");
+    const answer = await this.conflict.ask({ task, mine: entry.body.spans, current: task.current });
+    element("main-column").classList.remove("has-conflict");
+    if (answer.action !== "later") {
+      await this.outbox.drop(entry);
+      this.#clearNotice(entry.key);
+    }
+    if (answer.action === "save") {
+      const body = { ...entry.body, spans: answer.spans, base_number: task.current.number, idempotency_key: freshKey() };
+      await this.outbox.add({ task: entry.task, name: entry.name, verb: "submit", body });
+      this.say("Saved what you chose.");
+    }
+    element("page").focus();
+  }
+
+  /** Put a refused decision back on the page, as a draft, to be mended. */
+  async #reopen(entry) {
+    try {
+      const { task } = await api.task(entry.task);
+      const review = new Review(task, settings);
+      review.replaceAll(entry.body.spans, entry.body.base_number);
+      await this.store.put("drafts", { id: this.#draftId(task.id), at: Date.now(), ...review.draft });
+      await this.outbox.drop(entry);
+      this.#clearNotice(entry.key);
+      await this.#show(task);
+    } catch (error) {
+      this.say(error.message, true);
+    }
+  }
+
+  #notice(id, words, actions) {
+    this.#clearNotice(id);
+    const buttons = actions.map(([text, act]) => {
+      const button = make("button", { type: "button", class: "button" }, text);
+      button.addEventListener("click", act);
+      return button;
+    });
+    element("notices").append(
+      make("div", { class: "notice warning", "data-notice": id }, make("p", {}, words), make("div", { class: "actions" }, ...buttons)),
+    );
+    this.say(words);
+  }
+
+  #clearNotice(id) {
+    element("notices").querySelector(`[data-notice="${CSS.escape(id)}"]`)?.remove();
+  }
+
+  // --- The last line ----------------------------------------------------------------------------------
+
+  say(words) {
+    element("live").textContent = words;
+  }
+
+  #sayActive() {
+    const { review } = this;
+    const span = review.activeSpan;
+    if (!span) return;
+    const at = review.ordered.indexOf(span) + 1;
+    this.say(`${describe(review, span)}, ${at} of ${review.spans.size}`);
+  }
+
+  #footer() {
+    element("saved").replaceChildren(...this.#savedWords());
+    element("saved").dataset.state = this.outbox.stuck.length ? "stuck" : this.outbox.connection;
+    element("hint").replaceChildren(...this.#hint().flatMap(([keys, words]) => [make("kbd", {}, keys), ` ${words}  `]));
+    const { review } = this;
+    for (const [id, isOn] of [
+      ["submit", review],
+      ["skip", review],
+      ["mark", review],
+      ["undo", review?.past.length],
+      ["redo", review?.future.length],
+    ]) {
+      element(id).disabled = !isOn;
+    }
+    element("mark").setAttribute("aria-pressed", String(this.caret.isOn));
+    element("today").textContent = String(this.#today);
+  }
+
+  #savedWords() {
+    const kept = this.outbox.entries.length;
+    const { connection } = this.outbox;
+    if (connection === "signed-out") {
+      const link = make("a", { href: config.signIn, target: "_blank", rel: "noopener" }, `Sign in as ${config.user.name}`);
+      return [`Your session has ended; ${kept} kept here. `, link];
+    }
+    if (this.outbox.stuck.length) return [`${count(this.outbox.stuck.length, "text")} kept here, not saved`];
+    if (connection === "offline") return [kept ? `offline, ${kept} kept here` : "offline"];
+    if (connection === "server") return [`the server is busy, ${kept} kept here`];
+    if (kept) return [`saving ${kept}…`];
+    if (!this.keeps) return ["this browser keeps no drafts"];
+    if (this.#savedAt) return [`saved ${ago(this.#savedAt)}`];
+    return [this.review?.isTouched ? "draft kept here" : "nothing to save"];
+  }
+
+  #hint() {
+    const { review } = this;
+    if (!review) return [];
+    const digits = review.task.labels.map((label) => label.hotkey).filter(Boolean);
+    const labels = digits.length > 1 ? `${digits[0]}…${digits.at(-1)}` : (digits[0] ?? "");
+    if (this.caret.isOn) return [["← →", "move"], ["Shift", "extend"], [labels, "mark as"], ["Esc", "leave"]];
+    const span = review.activeSpan;
+    if (!span) return [["j", "next span"], ["u", "least sure"], ["v", "mark by keyboard"], ["Enter", "submit and next"]];
+    const decide = span.state === "suggested" ? [["a", "accept"], ["x", "reject"]] : [["x", span.state === "rejected" ? "take back" : "remove"]];
+    return [...decide, [labels, "relabel"], ["Alt →", "move the end"], ["Enter", "submit and next"]];
+  }
+
+  // --- Wiring -----------------------------------------------------------------------------------------
+
+  #wire() {
+    const { outbox } = this;
+    outbox.addEventListener("change", () => this.#footer());
+    outbox.addEventListener("stuck", (event) => this.#stuck(event.detail.entry));
+    outbox.addEventListener("sent", ({ detail }) => {
+      this.#savedAt = Date.now();
+      if (detail.entry.verb === "submit") this.#today += 1;
+      this.#footer();
+      this.#refreshQueue();
+    });
+    const buttons = { submit: "submit", skip: "skip", undo: "undo", redo: "redo", mark: "toggleCaret" };
+    for (const [id, action] of Object.entries(buttons)) element(id).addEventListener("click", () => this[action]());
+    element("skip-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#skipWith(event.submitter?.value || event.target.elements.reason.value);
+    });
+    element("skip-form").addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.skip();
+    });
+    element("help-keys").replaceChildren(
+      ...KEYS.map(([keys, , words]) =>
+        make(
+          "tr",
+          {},
+          make("th", { scope: "row" }, ...keys.flatMap((key, index) => [index ? " or " : "", make("kbd", {}, keyText(key))])),
+          make("td", {}, words),
+        ),
+      ),
+    );
+    for (const toggle of document.querySelectorAll("[data-toggle]")) {
+      toggle.addEventListener("click", () => {
+        const isHidden = document.body.classList.toggle(toggle.dataset.toggle);
+        toggle.setAttribute("aria-expanded", String(!isHidden));
+      });
+    }
+    setInterval(() => this.#footer(), 10_000);
+    setInterval(() => this.#renew(), (config.leaseSeconds * 1000) / 3);
+  }
+
+  async #renew() {
+    if (!this.review || document.visibilityState !== "visible" || this.review.task.status !== "open") return;
+    const { task } = this.review;
+    try {
+      const { held } = await api.renew(task.id);
+      if (!held) this.#notice("lease", `“${task.document.name}” went to somebody else while you were away. You can still submit: nothing will be overwritten.`, []);
+    } catch {
+      // The outbox notices a lost connection when it matters, at the next submit.
+    }
+  }
+
+  #refreshQueue() {
+    clearTimeout(this.#queueTimer);
+    this.#queueTimer = setTimeout(async () => {
+      try {
+        const { rows, progress } = await api.queue();
+        paintQueue(element("queue"), rows, this.review?.task.id, config.base);
+        element("waiting").textContent = String(progress.waiting);
+        this.#today = progress.mine_today;
+        this.#footer();
+      } catch {
+        // An old queue is no harm; the next submit asks again.
+      }
+    }, 600);
+  }
+}
+
+/** 128 random bits; `crypto.randomUUID` is missing on a plain http address of a local network. */
+function freshKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function ago(moment) {
+  const seconds = Math.round((Date.now() - moment) / 1000);
+  if (seconds < 60) return `${seconds} s ago`;
+  return `${Math.round(seconds / 60)} min ago`;
+}
+
+const [store, keeps] = await Store.open().then(
+  (opened) => [opened, true],
+  () => [new MemoryStore(), false],
+);
+await new Workbench(store, { keeps }).start(read("workbench-task"));
