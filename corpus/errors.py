@@ -86,3 +86,9 @@ class InvalidUnicode(Invalid):
     """Position {position} of the text holds half of a surrogate pair."""
 
     code = "invalid_unicode"
+
+
+class FieldRequired(Invalid):
+    """{field} is required."""
+
+    code = "required"

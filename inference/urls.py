@@ -1,5 +1,15 @@
+"""The addresses of the prediction API, below `/api/v1/`."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from inference.api.models import ModelsView, ModelView
+from inference.api.predict import BatchView, PredictView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("predict", PredictView.as_view(), name="predict"),
+    path("predict/batch", BatchView.as_view(), name="predict_batch"),
+    path("models", ModelsView.as_view(), name="models"),
+    path("models/<str:reference>", ModelView.as_view(), name="model"),
+]

@@ -283,7 +283,9 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
 # --- API ---------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["inference.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["inference.authentication.HasScope"],
+    "DEFAULT_PERMISSION_CLASSES": ["inference.authentication.HasScope", "nerapp.api.KnownParameters"],
+    "DEFAULT_THROTTLE_CLASSES": ["inference.limits.KeyRateLimit"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "nerapp.api.JSONAlways",
     "DEFAULT_PARSER_CLASSES": ["nerapp.api.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["nerapp.api.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

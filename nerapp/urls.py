@@ -16,3 +16,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
 ]
+
+handler400 = "nerapp.api.bad_request"
+handler403 = "nerapp.api.permission_denied"
+handler404 = "nerapp.api.page_not_found"
+handler500 = "nerapp.api.server_error"

@@ -26,6 +26,7 @@ class Prediction(models.Model):
     spans = models.JSONField(default=list)
     uncertainty = models.FloatField(help_text="0 (sure) to 1 (unsure), see ner.acquisition.")
     min_confidence = models.FloatField(null=True, blank=True)
+    language = models.CharField(max_length=16, blank=True, help_text="What the caller said it is.")
     slot = models.CharField(max_length=12, blank=True, help_text="The slot that answered.")
     latency_ms = models.FloatField()
     request_id = models.CharField(max_length=64, blank=True)

@@ -1,0 +1,32 @@
+"""What changes on the serving path: versions, slots, predictions, keys."""
+
+from inference.services.deployments import deployment_set, version_promote, version_roll_back
+from inference.services.keys import api_key_create, api_key_revoke
+from inference.services.predictions import (
+    Answer,
+    document_predict,
+    documents_predict,
+    prediction_make,
+)
+from inference.services.versions import (
+    base_models_load,
+    blank_version_get,
+    evaluation_record,
+    version_register,
+)
+
+__all__ = [
+    "Answer",
+    "api_key_create",
+    "api_key_revoke",
+    "base_models_load",
+    "blank_version_get",
+    "deployment_set",
+    "document_predict",
+    "documents_predict",
+    "evaluation_record",
+    "prediction_make",
+    "version_promote",
+    "version_register",
+    "version_roll_back",
+]

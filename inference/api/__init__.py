@@ -1,0 +1,1 @@
+"""The prediction API: what is asked, what is answered, nothing else."""

@@ -1,0 +1,258 @@
+"""The bodies of the prediction API. They are the documentation too: the OpenAPI schema is made from them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+MAX_CHARACTERS = 100_000
+MAX_BATCH = 1_000
+
+Probability = Annotated[float, Meta(ge=0, le=1)]
+OutputFormat = Literal["json", "iob", "entities_only", "spacy", "displacy"]
+OffsetUnit = Literal["codepoint", "utf16"]
+Model = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        description="`auto` (the champion), a family such as `flagship`, and with the scope `route` a slot "
+        "(`champion`, `challenger`, `speed`, `backup`) or a version `name@number`.",
+        examples=["auto", "flagship"],
+    ),
+]
+Language = Annotated[
+    str,
+    Meta(
+        pattern="^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2})?$",
+        description="The language of the text (`en`, `pt-BR`). It is recorded, and a model of another one "
+        "says so in `warnings`; it is never guessed.",
+        examples=["en"],
+    ),
+]
+ProjectSlug = Annotated[str, Meta(max_length=50, description="The key's own project; another is refused.")]
+
+
+class Options(Struct, forbid_unknown_fields=True, kw_only=True):
+    """How texts are to be recognised and answered."""
+
+    project: ProjectSlug | None = None
+    model: Model = "auto"
+    language: Language = ""
+    return_confidence: Annotated[bool, Meta(description="Say how sure the model is.")] = True
+    output_format: OutputFormat = "json"
+    min_confidence: Annotated[
+        Probability, Meta(description="Leave out entities below this, in addition to the labels' own bars.")
+    ] = 0.0
+    store: Annotated[
+        bool, Meta(description="Keep text and answer; without, there is no `prediction_id` for feedback.")
+    ] = True
+    offset_unit: Annotated[
+        OffsetUnit, Meta(description="What `start` and `end` count: code points, or UTF-16 units.")
+    ] = "codepoint"
+
+
+class PredictRequest(Options, forbid_unknown_fields=True, kw_only=True):
+    """One text to recognise."""
+
+    text: Annotated[
+        str,
+        Meta(
+            description=f"1 to {MAX_CHARACTERS:,} code points, taken exactly as sent.",
+            examples=["Ada Lovelace moved to London in 1835."],
+            # The service checks the length: msgspec would count bytes of the whole body first anyway.
+            extra_json_schema={"minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": "^[^\\u0000]*$"},
+        ),
+    ]
+
+
+class BatchRequest(Options, forbid_unknown_fields=True, kw_only=True):
+    """Many texts to recognise at once."""
+
+    texts: Annotated[
+        list[Any],
+        Meta(
+            description="1 to 1,000 texts, or objects of `id` and `text`. A bad item fails alone: its place "
+            "in `results` holds an error.",
+            examples=[["Ada Lovelace moved to London.", {"id": "b", "text": "Grace Hopper left Boston."}]],
+            extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH},
+        ),
+    ]
+
+
+class Word(Struct, kw_only=True):
+    """One word with its IOB2 tag."""
+
+    word: str
+    tag: str
+    start: int
+    end: int
+    confidence: Probability | UnsetType | None = UNSET
+
+
+class Entity(Struct, kw_only=True):
+    """One entity: `text` stands at `start` to `end` (exclusive) of the text as sent."""
+
+    text: str
+    type: str
+    start: int
+    end: int
+    confidence: Probability | UnsetType = UNSET
+
+
+class RoutingDecision(Struct, kw_only=True):
+    """Which model answered, and why."""
+
+    requested: str
+    slot: str
+    reason: str
+
+
+class Notice(Struct, kw_only=True):
+    """Something worth knowing that did not prevent an answer."""
+
+    code: Literal["language_unsupported"]
+    detail: str
+
+
+class SpacyEntity(Struct, kw_only=True):
+    """An entity in spaCy's JSON."""
+
+    start: int
+    end: int
+    label: str
+
+
+class SpacyToken(Struct, kw_only=True):
+    """A token in spaCy's JSON."""
+
+    id: int
+    start: int
+    end: int
+
+
+class SpacyDoc(Struct, kw_only=True):
+    """What `spacy.tokens.Doc.from_json` reads."""
+
+    text: str
+    ents: list[SpacyEntity]
+    tokens: list[SpacyToken]
+
+
+class DisplacyDoc(Struct, kw_only=True):
+    """What `displacy.render(..., style="ent", manual=True)` reads."""
+
+    text: str
+    ents: list[SpacyEntity]
+    title: str | None = None
+
+
+class Found(Struct, kw_only=True):
+    """What was found in one text, in the form asked for."""
+
+    predictions: list[Word] | UnsetType = UNSET
+    entities: list[Entity] | UnsetType = UNSET
+    iob: Annotated[str, Meta(description="One `word tag` a line.")] | UnsetType = UNSET
+    spacy: SpacyDoc | UnsetType = UNSET
+    displacy: DisplacyDoc | UnsetType = UNSET
+
+
+class PredictResponse(Found, kw_only=True):
+    """What was found, by which version, and how good that version is."""
+
+    model_used: Annotated[str, Meta(description="The family.", examples=["flagship"])]
+    model_version: Annotated[str, Meta(examples=["flagship@1"])]
+    routing_decision: RoutingDecision
+    offset_unit: OffsetUnit
+    processing_time_ms: float
+    f1_score: Annotated[
+        float | None,
+        Meta(description="The version's measured entity F1 (strict); null where none was measured."),
+    ]
+    request_id: str
+    prediction_id: UUID | None
+    warnings: list[Notice]
+
+
+class ItemError(Struct, kw_only=True):
+    """Why one item of a batch was not answered."""
+
+    code: str
+    detail: str
+    pointer: str
+
+
+class BatchItem(Found, kw_only=True):
+    """The answer to one item, or its error."""
+
+    index: int
+    id: str
+    status: Literal["ok", "error"]
+    prediction_id: UUID | None
+    processing_time_ms: float
+    error: ItemError | UnsetType = UNSET
+
+
+class BatchResponse(Struct, kw_only=True):
+    """The answers of a batch, in the order of its items."""
+
+    batch_id: UUID
+    results: list[BatchItem]
+    count: int
+    failed: int
+    models_used: list[str]
+    average_confidence: Annotated[
+        float | None, Meta(description="Mean over all entities; null where there are none.")
+    ]
+    routing_decision: RoutingDecision
+    offset_unit: OffsetUnit
+    f1_score: float | None
+    processing_time_ms: float
+    average_time_ms: float
+    request_id: str
+    warnings: list[Notice]
+
+
+class Scores(Struct, kw_only=True):
+    """Strict entity scores."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class ModelSummary(Struct, kw_only=True):
+    """One version that this project may use."""
+
+    id: int
+    version: Annotated[str, Meta(description="`name@number`", examples=["flagship@1"])]
+    family: str
+    origin: Literal["bundled", "trained", "blank"]
+    labels: list[str]
+    parameters: int
+    size_bytes: int
+    sha256: str
+    f1_score: float | None
+    slots: list[str]
+    created_at: datetime
+
+
+class ModelList(Struct, kw_only=True):
+    """The versions that this project may use, newest first."""
+
+    models: list[ModelSummary]
+
+
+class ModelDetail(ModelSummary, kw_only=True):
+    """One version with what was measured of it, and its card."""
+
+    parent: str | None
+    scores: Annotated[
+        dict[str, Scores], Meta(description="By label; `all` is the micro average. Empty where unmeasured.")
+    ]
+    training_seconds: float | None
+    card: Annotated[str, Meta(description="The model card, Markdown.")]

@@ -1,0 +1,99 @@
+"""A recognition in the forms that callers ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import UNSET
+
+from inference.api.bodies import (
+    DisplacyDoc,
+    Entity,
+    OffsetUnit,
+    OutputFormat,
+    SpacyDoc,
+    SpacyEntity,
+    SpacyToken,
+    Word,
+)
+from ner.runtime import Recognition, TokenPrediction
+from ner.spans import Span, Utf16Index
+from ner.tags import OUTSIDE
+
+Place = Callable[[int], int]
+
+
+def found_in(
+    text: str,
+    recognition: Recognition,
+    *,
+    output_format: OutputFormat,
+    unit: OffsetUnit,
+    confidence: bool,
+) -> dict[str, object]:
+    """The fields of `Found` that a format fills."""
+    place: Place = Utf16Index(text).to_utf16 if unit == "utf16" else int
+    tokens, spans = recognition.tokens, recognition.spans
+    if output_format == "spacy":
+        return {"spacy": SpacyDoc(text=text, ents=_ents(spans, place), tokens=_spacy_tokens(tokens, place))}
+    if output_format == "displacy":
+        return {"displacy": DisplacyDoc(text=text, ents=_ents(spans, place))}
+    if output_format == "iob":
+        tags = _tags(recognition)
+        return {"iob": "".join(f"{token.word} {tag}\n" for token, tag in zip(tokens, tags, strict=True))}
+    entities = [
+        Entity(
+            text=text[span.start : span.end],
+            type=span.label,
+            start=place(span.start),
+            end=place(span.end),
+            confidence=round(span.confidence, 4) if confidence and span.confidence is not None else UNSET,
+        )
+        for span in spans
+    ]
+    if output_format == "entities_only":
+        return {"entities": entities}
+    return {"predictions": _words(recognition, place, confidence=confidence), "entities": entities}
+
+
+def _words(recognition: Recognition, place: Place, *, confidence: bool) -> list[Word]:
+    words = []
+    for token, tag in zip(recognition.tokens, _tags(recognition), strict=True):
+        sure: object = UNSET
+        if confidence:
+            # Of the tag that is shown: an entity held back for being too unsure says nothing about `O`.
+            sure = round(token.confidence, 4) if tag == token.tag else None
+        words.append(
+            Word(
+                word=token.word,
+                tag=tag,
+                start=place(token.start),
+                end=place(token.end),
+                confidence=sure,  # type: ignore[arg-type]
+            )
+        )
+    return words
+
+
+def _tags(recognition: Recognition) -> list[str]:
+    """The tag of each word; those of entities that were held back are outside."""
+    spans = iter(recognition.spans)
+    span = next(spans, None)
+    tags = []
+    for token in recognition.tokens:
+        while span is not None and span.end <= token.start:
+            span = next(spans, None)
+        inside = span is not None and span.start <= token.start
+        tags.append(token.tag if inside else OUTSIDE)
+    return tags
+
+
+def _ents(spans: tuple[Span, ...], place: Place) -> list[SpacyEntity]:
+    return [SpacyEntity(start=place(span.start), end=place(span.end), label=span.label) for span in spans]
+
+
+def _spacy_tokens(tokens: tuple[TokenPrediction, ...], place: Place) -> list[SpacyToken]:
+    return [
+        SpacyToken(id=index, start=place(token.start), end=place(token.end))
+        for index, token in enumerate(tokens)
+    ]

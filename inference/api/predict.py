@@ -1,0 +1,232 @@
+"""`POST predict` and `POST predict/batch`."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from corpus.errors import DomainError, FieldRequired
+from corpus.services import text_check
+from inference import metrics
+from inference.api.bodies import (
+    BatchItem,
+    BatchRequest,
+    BatchResponse,
+    ItemError,
+    Notice,
+    Options,
+    PredictRequest,
+    PredictResponse,
+    RoutingDecision,
+)
+from inference.api.formats import found_in
+from inference.authentication import Caller
+from inference.errors import BatchEmpty, BatchTooLarge, DuplicateId, NotAnItem, OtherProject
+from inference.models import ApiKey
+from inference.router import Choice, choose
+from inference.services import Answer, prediction_make
+
+
+class PredictView(APIView):
+    """Recognise the entities of one text."""
+
+    scope = ApiKey.Scope.PREDICT
+    body = PredictRequest
+    body_limit = settings.LIMITS["predict_body_bytes"]
+
+    def cost(self, request: Request) -> int:
+        """One text."""
+        return 1
+
+    @extend_schema(
+        operation_id="predict", tags=["predict"], request=PredictRequest, responses=PredictResponse
+    )
+    def post(self, request: Request) -> Response:
+        started = time.perf_counter()
+        asked: PredictRequest = request.data or _missing("text")
+        text_check(asked.text, limit=settings.LIMITS["predict_characters"])
+        with metrics.SECONDS.labels(kind="predict").time():
+            choice = _choose(request.user, asked)
+            [answer] = _ask(request, asked, choice, [asked.text])
+        return Response(
+            PredictResponse(
+                **_found(answer, asked),
+                model_used=choice.serving.version.family,
+                model_version=str(choice.serving.version),
+                routing_decision=_decision(asked, choice),
+                offset_unit=asked.offset_unit,
+                processing_time_ms=_milliseconds(started),
+                f1_score=choice.serving.f1,
+                request_id=_request_id(request),
+                prediction_id=answer.prediction_id,
+                warnings=_warnings(asked, choice),
+            )
+        )
+
+
+class BatchView(APIView):
+    """Recognise the entities of up to 1,000 texts in true batches."""
+
+    scope = ApiKey.Scope.PREDICT
+    body = BatchRequest
+    body_limit = settings.LIMITS["batch_body_bytes"]
+    #: Checked item by item, so that one bad text does not fail the others.
+    unchecked = "texts"
+
+    def cost(self, request: Request) -> int:
+        """One for each text, so that a batch is no way around the limit."""
+        return max(len(request.data.texts), 1) if request.data else 1
+
+    @extend_schema(
+        operation_id="predict_batch", tags=["predict"], request=BatchRequest, responses=BatchResponse
+    )
+    def post(self, request: Request) -> Response:
+        started = time.perf_counter()
+        asked: BatchRequest = request.data or _missing("texts")
+        items = _items(asked.texts)
+        good = {item.index: text for item, text in items if isinstance(text, str)}
+        with metrics.SECONDS.labels(kind="batch").time():
+            choice = _choose(request.user, asked)
+            answers = dict(zip(good, _ask(request, asked, choice, list(good.values())), strict=True))
+        for item, _ in items:
+            answer = answers.get(item.index)
+            if answer is not None:
+                item.prediction_id = answer.prediction_id
+                item.processing_time_ms = round(answer.latency_ms, 3)
+                for name, value in _found(answer, asked).items():
+                    setattr(item, name, value)
+        elapsed = _milliseconds(started)
+        return Response(
+            BatchResponse(
+                batch_id=uuid.uuid4(),
+                results=[item for item, _ in items],
+                count=len(items),
+                failed=len(items) - len(good),
+                models_used=[str(choice.serving.version)] if good else [],
+                average_confidence=_average_confidence(list(answers.values())),
+                routing_decision=_decision(asked, choice),
+                offset_unit=asked.offset_unit,
+                f1_score=choice.serving.f1,
+                processing_time_ms=elapsed,
+                average_time_ms=round(elapsed / len(items), 3),
+                request_id=_request_id(request),
+                warnings=_warnings(asked, choice),
+            )
+        )
+
+
+def _missing(field: str) -> Any:
+    raise FieldRequired(pointer=f"/{field}", field=field)
+
+
+def _choose(caller: Caller, asked: Options) -> Choice:
+    project = caller.key.project
+    if asked.project is not None and asked.project != project.slug:
+        raise OtherProject(pointer="/project")
+    return choose(project=project, model=asked.model, scopes=caller.scopes)
+
+
+def _ask(request: Request, asked: Options, choice: Choice, texts: list[str]) -> list[Answer]:
+    caller: Caller = request.user
+    return prediction_make(
+        project=caller.key.project,
+        texts=texts,
+        api_key=caller.key,
+        request_id=_request_id(request),
+        serving=choice.serving,
+        thresholds=caller.thresholds,
+        min_confidence=asked.min_confidence,
+        language=asked.language,
+        store=asked.store,
+    )
+
+
+def _items(texts: list[Any]) -> list[tuple[BatchItem, str | None]]:
+    """Each item with its text, or without one and with its error."""
+    limit = settings.LIMITS["batch_texts"]
+    if not texts:
+        raise BatchEmpty(pointer="/texts")
+    if len(texts) > limit:
+        raise BatchTooLarge(pointer="/texts", limit=limit, count=len(texts))
+    items: list[tuple[BatchItem, str | None]] = []
+    seen: set[str] = set()
+    for index, given in enumerate(texts):
+        item = BatchItem(index=index, id=str(index), status="ok", prediction_id=None, processing_time_ms=0.0)
+        text: str | None = None
+        try:
+            item.id, text = _item_read(given, index)
+            text_check(text, limit=settings.LIMITS["predict_characters"])
+        except DomainError as error:
+            text = None
+            item.status = "error"
+            item.error = ItemError(
+                code=error.code, detail=error.detail, pointer=f"/texts/{index}{error.pointer}"
+            )
+        if item.id in seen:
+            raise DuplicateId(pointer=f"/texts/{index}/id")
+        seen.add(item.id)
+        items.append((item, text))
+    return items
+
+
+def _item_read(given: Any, index: int) -> tuple[str, str]:
+    """The id (its index when it has none) and the text of an item."""
+    if isinstance(given, str):
+        return str(index), given
+    if isinstance(given, dict) and given.keys() <= {"id", "text"} and isinstance(given.get("text"), str):
+        name = given.get("id", str(index))
+        if isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable():
+            return name, given["text"]
+    raise NotAnItem()
+
+
+def _found(answer: Answer, asked: Options) -> dict[str, Any]:
+    return found_in(
+        answer.text,
+        answer.recognition,
+        output_format=asked.output_format,
+        unit=asked.offset_unit,
+        confidence=asked.return_confidence,
+    )
+
+
+def _decision(asked: Options, choice: Choice) -> RoutingDecision:
+    return RoutingDecision(requested=asked.model, slot=choice.serving.slot, reason=choice.reason)
+
+
+def _warnings(asked: Options, choice: Choice) -> list[Notice]:
+    ours = choice.serving.language
+    wanted = asked.language.partition("-")[0].lower()
+    if not wanted or not ours or wanted == ours:
+        return []
+    return [
+        Notice(
+            code="language_unsupported",
+            detail=f"The text is said to be {wanted}; this model was trained on {ours} and may miss much.",
+        )
+    ]
+
+
+def _average_confidence(answers: list[Answer]) -> float | None:
+    numbers = [
+        span.confidence
+        for answer in answers
+        for span in answer.recognition.spans
+        if span.confidence is not None
+    ]
+    return round(sum(numbers) / len(numbers), 4) if numbers else None
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request, "request_id", ""))
+
+
+def _milliseconds(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)

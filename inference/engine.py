@@ -1,0 +1,286 @@
+"""One engine per process: the recognisers in memory, and which of them serves which slot.
+
+A recogniser is loaded once per bundle, whoever asks for it, and only if the bundle is byte for byte
+the one that the database names. A web process keeps a table of what its slots serve and follows the
+database by `refresh()` off the request path: the new version is loaded and has answered once before
+the table changes, and while it cannot be loaded the old one goes on serving. Other processes keep no
+table and ask the database each time.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+
+from inference import metrics
+from inference.errors import ModelLoading, ModelUnsound, ModelUnusable, UnknownModel
+from inference.models import Deployment, ModelVersion
+from inference.selectors import version_f1
+from ner.errors import BundleNotFinite, BundleRefused
+from ner.runtime import Recogniser, Recognition, load_recogniser
+
+log = structlog.get_logger(__name__)
+
+_WARM_UP = "Ada Lovelace moved to London in 1835."
+#: Recognisers kept although no slot serves them: named versions, champions of a moment ago.
+_SPARE = 4
+_LOAD_WAIT_SECONDS = 5.0
+_RETRY_REFUSED_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A version ready to answer, as one slot's choice or as the caller's own."""
+
+    version: ModelVersion
+    recogniser: Recogniser
+    slot: str
+    generation: int
+    f1: float | None
+    language: str
+
+    def recognise(self, texts: Sequence[str]) -> list[Recognition]:
+        """Answers in order, or ModelUnsound: a span outside its text or a number that is none."""
+        found = self.recogniser.predict_many(texts)
+        if len(found) != len(texts) or not all(map(_is_sound, texts, found)):
+            metrics.OUTPUT_REFUSED.inc()
+            log.error("answer withheld", version=str(self.version))
+            raise ModelUnsound(model=str(self.version))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A deployment that could not be followed, and what serves in its place."""
+
+    project_id: int
+    slot: str
+    version_id: int
+    generation: int
+    reason: str
+    serving: str
+    at: float = field(default_factory=time.monotonic)
+
+
+def bundle_path(version: ModelVersion) -> Path | None:
+    """Where the bundle of a version lies; None for a blank version, which has none."""
+    if version.origin == ModelVersion.Origin.BLANK:
+        return None
+    bundled = version.origin == ModelVersion.Origin.BUNDLED
+    root = Path(settings.MODELS_DIR) if bundled else Path(settings.DATA_DIR) / "bundles"
+    return root / version.location
+
+
+class Engine:
+    """See the module. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loading: dict[str, threading.Lock] = {}
+        self._recognisers: OrderedDict[str, Recogniser] = OrderedDict()
+        self._table: dict[tuple[int, str], Serving] = {}
+        self._refusals: dict[tuple[int, str], Refusal] = {}
+        self._refreshing = threading.Lock()
+        self.follows = False
+        self.refreshed_at: float | None = None
+
+    def recogniser_for(self, version: ModelVersion) -> Recogniser:
+        """The recogniser of a version, loaded and checked at most once in this process.
+
+        Raises BundleRefused for a bundle that is not what the version's row says, and ModelLoading
+        when another thread has been loading it for too long.
+        """
+        with self._lock:
+            known = self._recognisers.get(version.sha256)
+            if known is not None:
+                self._recognisers.move_to_end(version.sha256)
+                return known
+            loading = self._loading.setdefault(version.sha256, threading.Lock())
+        if not loading.acquire(timeout=_LOAD_WAIT_SECONDS):
+            raise ModelLoading(model=str(version))
+        try:
+            with self._lock:
+                known = self._recognisers.get(version.sha256)
+            if known is None:
+                known = self._load(version)
+                with self._lock:
+                    self._recognisers[version.sha256] = known
+                    self._forget_spares()
+            return known
+        finally:
+            loading.release()
+
+    def serving(self, *, project_id: int, slot: str) -> Serving:
+        """What answers for a slot of a project."""
+        if self.follows:
+            found = self._table.get((project_id, slot))
+            if found is None:
+                # A project or slot younger than the last look at the database.
+                self.refresh()
+                found = self._table.get((project_id, slot))
+            if found is None:
+                refusal = self._refusals.get((project_id, slot))
+                if refusal is not None:
+                    raise ModelUnusable(pointer="/model", model=slot, reason=refusal.reason)
+                raise UnknownModel(pointer="/model", model=slot)
+            return found
+        deployment = (
+            Deployment.objects.filter(project_id=project_id, slot=slot)
+            .select_related("version", "previous")
+            .first()
+        )
+        if deployment is None:
+            raise UnknownModel(pointer="/model", model=slot)
+        serving, refusal = self._follow(deployment, current=None)
+        if serving is None:
+            raise ModelUnusable(pointer="/model", model=slot, reason=refusal.reason if refusal else "unknown")
+        return serving
+
+    def serving_version(self, version: ModelVersion, *, slot: str = "") -> Serving:
+        """A version that the caller chose."""
+        try:
+            return self._serving(version, self.recogniser_for(version), slot=slot, generation=0)
+        except BundleRefused as refused:
+            raise ModelUnusable(pointer="/model", model=str(version), reason=refused.code) from refused
+
+    def refresh(self) -> None:
+        """Follow the database: load what was promoted, then let the table point to it."""
+        with self._refreshing:
+            rows = Deployment.objects.values_list("project_id", "slot", "generation", "version_id")
+            current = {
+                (project_id, slot): (generation, version) for project_id, slot, generation, version in rows
+            }
+            for key in self._table.keys() - current.keys():
+                del self._table[key]
+            moved = [key for key, state in current.items() if self._is_news(key, *state)]
+            if moved:
+                deployments = Deployment.objects.filter(
+                    project_id__in={project_id for project_id, _ in moved}
+                ).select_related("version", "previous")
+                for deployment in deployments:
+                    key = (deployment.project_id, deployment.slot)
+                    if key in moved:
+                        self._point(key, deployment)
+            self.refreshed_at = time.monotonic()
+
+    def forget(self) -> None:
+        """Start anew: nothing is loaded, no slot is followed."""
+        with self._refreshing, self._lock:
+            self.follows, self.refreshed_at = False, None
+            for kept in (self._loading, self._recognisers, self._table, self._refusals):
+                kept.clear()
+
+    def table(self) -> list[Serving]:
+        """What every slot of this process serves now."""
+        return list(self._table.values())
+
+    def refusals(self) -> list[Refusal]:
+        """Deployments that this process could not follow."""
+        return list(self._refusals.values())
+
+    def _is_news(self, key: tuple[int, str], generation: int, version_id: int) -> bool:
+        refusal = self._refusals.get(key)
+        if refusal is not None and (refusal.generation, refusal.version_id) == (generation, version_id):
+            # The file may have been repaired: look again, but not at every turn.
+            return time.monotonic() - refusal.at > _RETRY_REFUSED_SECONDS
+        known = self._table.get(key)
+        return known is None or (known.generation, known.version.pk) != (generation, version_id)
+
+    def _point(self, key: tuple[int, str], deployment: Deployment) -> None:
+        serving, refusal = self._follow(deployment, current=self._table.get(key))
+        if serving is not None:
+            self._table[key] = serving
+        if refusal is not None:
+            self._refusals[key] = refusal
+        else:
+            self._refusals.pop(key, None)
+            log.info("model in service", slot=deployment.slot, version=str(deployment.version))
+
+    def _follow(
+        self, deployment: Deployment, *, current: Serving | None
+    ) -> tuple[Serving | None, Refusal | None]:
+        """What the slot serves from now on: its version, else what served before, else the one before."""
+        reason = ""
+        candidates = [deployment.version]
+        if current is None and deployment.previous is not None:
+            candidates.append(deployment.previous)
+        serving = current
+        for version in candidates:
+            try:
+                serving = self._serving(
+                    version,
+                    self.recogniser_for(version),
+                    slot=deployment.slot,
+                    generation=deployment.generation,
+                )
+                break
+            except BundleRefused as refused:
+                reason = reason or refused.code
+                log.error("bundle refused", version=str(version), reason=refused.code)
+        if not reason:
+            return serving, None
+        return serving, Refusal(
+            project_id=deployment.project_id,
+            slot=deployment.slot,
+            version_id=deployment.version_id,
+            generation=deployment.generation,
+            reason=reason,
+            serving=str(serving.version) if serving else "",
+        )
+
+    def _serving(
+        self, version: ModelVersion, recogniser: Recogniser, *, slot: str, generation: int
+    ) -> Serving:
+        return Serving(
+            version=version,
+            recogniser=recogniser,
+            slot=slot,
+            generation=generation,
+            f1=version_f1(version),
+            language=recogniser.bundle.config.language if recogniser.bundle else "",
+        )
+
+    def _load(self, version: ModelVersion) -> Recogniser:
+        path = bundle_path(version)
+        try:
+            recogniser = load_recogniser(path, expected_sha256=version.sha256 or None)
+            if not _is_sound(_WARM_UP, recogniser.predict(_WARM_UP)):
+                raise BundleNotFinite(path=path, problem="its first answer")
+        except BundleRefused as refused:
+            metrics.LOAD_REFUSED.labels(reason=refused.code).inc()
+            raise
+        return recogniser
+
+    def _forget_spares(self) -> None:
+        """Keep what the slots serve and the few used last. The caller holds the lock."""
+        served = {serving.version.sha256 for serving in self._table.values()}
+        spare = [sha256 for sha256 in self._recognisers if sha256 not in served]
+        for sha256 in spare[: max(len(spare) - _SPARE, 0)]:
+            del self._recognisers[sha256]
+            self._loading.pop(sha256, None)
+        metrics.LOADED.set(len(self._recognisers))
+
+
+def _is_sound(text: str, found: Recognition) -> bool:
+    numbers = [span.confidence for span in found.spans if span.confidence is not None]
+    return (
+        all(0 <= span.start < span.end <= len(text) for span in found.spans)
+        and all(math.isfinite(number) and 0 <= number <= 1 for number in numbers)
+        and math.isfinite(found.uncertainty)
+    )
+
+
+engine = Engine()
+
+
+def recogniser_for(version: ModelVersion) -> Recogniser:
+    """The recogniser of a version, from this process's engine."""
+    return engine.recogniser_for(version)

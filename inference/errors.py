@@ -1,0 +1,133 @@
+"""Why the serving path refused something."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from corpus.errors import Conflict, DomainError, Invalid, NotFound, Refused
+
+
+class UnknownModel(NotFound):
+    """There is no model {model} for this project."""
+
+    code = "unknown_model"
+
+
+class Unavailable(DomainError):
+    """This cannot be answered now; try again shortly."""
+
+    code = "unavailable"
+    status = 503
+    retry_after: ClassVar[int] = 1
+
+
+class ModelLoading(Unavailable):
+    """Model {model} is being loaded; try again shortly."""
+
+    code = "model_loading"
+
+
+class ModelUnusable(Unavailable):
+    """The bundle of model {model} was refused ({reason}) and no other version can answer."""
+
+    code = "model_unusable"
+    retry_after = 10
+
+
+class ModelUnsound(Unavailable):
+    """Model {model} gave an answer that cannot be right, so it was withheld."""
+
+    code = "model_unsound"
+
+
+class BundleBroken(Conflict):
+    """The bundle of {version} was refused: {reason}."""
+
+    code = "bundle_refused"
+
+
+class DeploymentMoved(Conflict):
+    """The champion was changed meanwhile: look at what is deployed now before you repeat this."""
+
+    code = "deployment_moved"
+
+
+class NothingToRollBackTo(Conflict):
+    """The champion has no earlier version to go back to."""
+
+    code = "nothing_to_roll_back_to"
+
+
+class ReasonRequired(Invalid):
+    """Say why: the reason is kept in the audit log."""
+
+    code = "reason_required"
+
+
+class NumberTaken(Conflict):
+    """There is a version {name}@{number} already."""
+
+    code = "number_taken"
+
+
+class KeyNameTaken(Conflict):
+    """This project has a key named {name} already."""
+
+    code = "key_name_taken"
+
+
+class ScopeUnknown(Invalid):
+    """There is no scope {scope}."""
+
+    code = "unknown_scope"
+
+
+class MissingScope(Refused):
+    """This key lacks the scope {scope}."""
+
+    code = "missing_scope"
+
+
+class OtherProject(Refused):
+    """This key belongs to another project."""
+
+    code = "other_project"
+
+
+class Unauthenticated(DomainError):
+    """Send a valid API key: Authorization: Bearer ner_live_..."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class RateLimited(DomainError):
+    """At most {limit} texts an hour for this key; try again in {seconds} s."""
+
+    code = "rate_limited"
+    status = 429
+
+
+class BatchEmpty(Invalid):
+    """A batch needs at least one text."""
+
+    code = "empty_batch"
+
+
+class BatchTooLarge(Invalid):
+    """A batch may have {limit} texts at most; this one has {count}."""
+
+    code = "batch_too_large"
+    status = 413
+
+
+class DuplicateId(Invalid):
+    """The ids of a batch differ from each other; this one stood before."""
+
+    code = "duplicate_id"
+
+
+class NotAnItem(Invalid):
+    """An item of a batch is a text, or an object with id and text."""
+
+    code = "not_a_string"

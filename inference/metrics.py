@@ -1,0 +1,22 @@
+"""What the serving path counts. Label values come from closed lists only, never from callers."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+PREDICTED = Counter("ner_texts_predicted", "Texts answered.", ["slot"])
+FAILED = Counter("ner_predictions_failed", "Prediction requests that no model could answer.", ["reason"])
+SECONDS = Histogram(
+    "ner_prediction_seconds",
+    "Time to recognise and record one request.",
+    ["kind"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+ENTITIES = Counter("ner_entities_found", "Entities in answers.")
+LOAD_REFUSED = Counter("model_load_refused", "Bundles refused when loading them.", ["reason"])
+OUTPUT_REFUSED = Counter("model_output_refused", "Answers of models withheld as impossible.")
+LOADED = Gauge("ner_recognisers_loaded", "Recognisers in memory, all processes.", multiprocess_mode="livesum")
+RATE_LIMITED = Counter("ner_rate_limited", "Requests refused by the rate limit.")
+RATE_DEGRADED = Counter(
+    "ner_rate_limit_degraded", "Requests limited by this process alone, Redis being away."
+)

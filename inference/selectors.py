@@ -1,0 +1,112 @@
+"""Reading versions, slots and predictions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from django.db.models import Q, QuerySet
+
+from corpus.errors import NotFound
+from corpus.models import Project
+from inference.errors import UnknownModel
+from inference.models import Deployment, Evaluation, ModelVersion, Prediction
+
+Slot = Deployment.Slot
+
+
+def deployment_of(project: Project, slot: str = Slot.CHAMPION) -> Deployment | None:
+    """What a slot of a project points at, with both versions."""
+    return Deployment.objects.filter(project=project, slot=slot).select_related("version", "previous").first()
+
+
+def champion_of(project: Project) -> ModelVersion:
+    """The version that answers a project's callers."""
+    deployment = deployment_of(project)
+    if deployment is None:
+        raise UnknownModel(model=str(Slot.CHAMPION))
+    return deployment.version
+
+
+def versions_visible(project: Project) -> QuerySet[ModelVersion]:
+    """The versions a project may use: its own and the bundled ones."""
+    return ModelVersion.objects.filter(Q(project=project) | Q(project=None))
+
+
+def version_named(project: Project, reference: str) -> ModelVersion:
+    """A version of a project by `name@number`."""
+    name, _, number = reference.rpartition("@")
+    # More digits than a column can hold would be an error of the database, not an unknown model.
+    if not name or not (number.isascii() and number.isdecimal()) or len(number) > 9:
+        raise UnknownModel(pointer="/model", model=reference)
+    version = versions_visible(project).filter(name=name, number=int(number)).first()
+    if version is None:
+        raise UnknownModel(pointer="/model", model=reference)
+    return version
+
+
+def version_of_family(project: Project, family: str) -> tuple[ModelVersion, str]:
+    """The version of a family that a project's slots use, else the newest bundled one; and its slot.
+
+    A candidate on the shelf is not served by its family's name: only promotion brings it to callers.
+    """
+    deployed = (
+        Deployment.objects.filter(project=project, version__family=family)
+        .exclude(slot=Slot.SHADOW)
+        .select_related("version")
+        .order_by("-changed_at")
+        .first()
+    )
+    if deployed is not None:
+        return deployed.version, deployed.slot
+    bundled = ModelVersion.objects.filter(project=None, family=family).order_by("-number").first()
+    if bundled is None:
+        raise UnknownModel(pointer="/model", model=family)
+    return bundled, ""
+
+
+def version_f1(version: ModelVersion) -> float | None:
+    """The measured entity F1 of a version: its newest exam on a test set, else its bundle's own."""
+    return exams_newest([version])[version.pk]
+
+
+def exams_newest(versions: Sequence[ModelVersion]) -> dict[int, float | None]:
+    """`version_f1` of many versions by one query; None where nothing was measured."""
+    exams = Evaluation.objects.filter(version__in=versions, kind=Evaluation.Kind.TEST)
+    newest = dict(
+        exams.order_by("version_id", "-created_at").distinct("version_id").values_list("version_id", "f1")
+    )
+    found: dict[int, float | None] = {}
+    for version in versions:
+        f1 = newest.get(version.pk, version.metrics.get("test", {}).get("micro", {}).get("f1"))
+        found[version.pk] = None if f1 is None else round(float(f1), 4)
+    return found
+
+
+def slots_of(project: Project) -> dict[int, list[str]]:
+    """The slots of a project by the version they point at."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for version_id, slot in Deployment.objects.filter(project=project).values_list("version_id", "slot"):
+        found[version_id].append(slot)
+    return found
+
+
+def prediction_get(*, project: Project, prediction_id: object) -> Prediction:
+    """A prediction of the project, or NotFound."""
+    prediction = (
+        Prediction.objects.filter(project=project, pk=prediction_id)
+        .select_related("document", "version", "project")
+        .first()
+    )
+    if prediction is None:
+        raise NotFound()
+    return prediction
+
+
+def label_thresholds(project: Project) -> dict[str, float]:
+    """How sure a model must be of each label before callers are told; labels without a bar are left out."""
+    label_set = project.label_sets.order_by("-revision").first()
+    if label_set is None:
+        return {}
+    barred = label_set.labels.filter(confidence_threshold__gt=0)
+    return dict(barred.values_list("name", "confidence_threshold"))

@@ -1,0 +1,138 @@
+"""Asking a model and keeping what it answered."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from corpus.models import Document, Project
+from inference import metrics
+from inference.engine import Serving, engine
+from inference.models import ApiKey, Deployment, ModelVersion, Prediction
+from ner.runtime import Recognition
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a caller gets for one text."""
+
+    prediction_id: uuid.UUID | None
+    text: str
+    serving: Serving
+    recognition: Recognition
+    latency_ms: float
+
+
+def prediction_make(
+    *,
+    project: Project,
+    texts: Sequence[str],
+    api_key: ApiKey | None = None,
+    request_id: str = "",
+    slot: str = Deployment.Slot.CHAMPION,
+    serving: Serving | None = None,
+    thresholds: Mapping[str, float] | None = None,
+    min_confidence: float = 0.0,
+    language: str = "",
+    store: bool = True,
+) -> list[Answer]:
+    """Recognise texts in true batches and keep each answer as a row, all of them or none.
+
+    The slot's version answers unless `serving` names another. Spans below their label's threshold or
+    below `min_confidence` are in neither the answer nor the row: both say the same.
+    """
+    started = time.perf_counter()
+    chosen = serving or engine.serving(project_id=project.pk, slot=slot)
+    found = [
+        confident(recognition, thresholds or {}, min_confidence) for recognition in chosen.recognise(texts)
+    ]
+    latency_ms = (time.perf_counter() - started) * 1000 / max(len(texts), 1)
+    answers = [
+        Answer(uuid.uuid4() if store else None, text, chosen, recognition, latency_ms)
+        for text, recognition in zip(texts, found, strict=True)
+    ]
+    if store:
+        Prediction.objects.bulk_create(
+            Prediction(
+                id=answer.prediction_id,
+                project=project,
+                version=chosen.version,
+                text=answer.text,
+                spans=[span.to_json(answer.text) for span in answer.recognition.spans],
+                uncertainty=answer.recognition.uncertainty,
+                min_confidence=min_confidence,
+                language=language,
+                slot=chosen.slot,
+                latency_ms=latency_ms,
+                request_id=request_id,
+                api_key=api_key,
+            )
+            for answer in answers
+        )
+    metrics.PREDICTED.labels(slot=chosen.slot or "named").inc(len(texts))
+    metrics.ENTITIES.inc(sum(len(answer.recognition.spans) for answer in answers))
+    return answers
+
+
+def document_predict(*, document: Document, version: ModelVersion | None = None) -> Prediction:
+    """Ask the champion, or a given version, about a document. Every span is kept, however unsure."""
+    serving = (
+        engine.serving(project_id=document.project_id, slot=Deployment.Slot.CHAMPION)
+        if version is None
+        else engine.serving_version(version)
+    )
+    return _documents_predict([document], serving)[0]
+
+
+def documents_predict(*, documents: Iterable[Document]) -> list[Prediction]:
+    """Ask each project's champion about its documents, in batches."""
+    by_project: dict[int, list[Document]] = defaultdict(list)
+    for document in documents:
+        by_project[document.project_id].append(document)
+    made = []
+    for project_id, group in by_project.items():
+        serving = engine.serving(project_id=project_id, slot=Deployment.Slot.CHAMPION)
+        for start in range(0, len(group), _CHUNK):
+            made += _documents_predict(group[start : start + _CHUNK], serving)
+    return made
+
+
+def confident(
+    recognition: Recognition, thresholds: Mapping[str, float], min_confidence: float
+) -> Recognition:
+    """The recognition without the spans that are too unsure to be told."""
+    if not thresholds and min_confidence <= 0:
+        return recognition
+    kept = [
+        index
+        for index, span in enumerate(recognition.spans)
+        if span.confidence is None or span.confidence >= max(min_confidence, thresholds.get(span.label, 0.0))
+    ]
+    return replace(
+        recognition,
+        spans=tuple(recognition.spans[index] for index in kept),
+        alternatives=tuple(recognition.alternatives[index] for index in kept),
+    )
+
+
+def _documents_predict(documents: Sequence[Document], serving: Serving) -> list[Prediction]:
+    started = time.perf_counter()
+    found = serving.recognise([document.text for document in documents])
+    latency_ms = (time.perf_counter() - started) * 1000 / max(len(documents), 1)
+    return Prediction.objects.bulk_create(
+        Prediction(
+            project_id=document.project_id,
+            version=serving.version,
+            document=document,
+            spans=[span.to_json(document.text) for span in recognition.spans],
+            uncertainty=recognition.uncertainty,
+            slot=serving.slot,
+            latency_ms=latency_ms,
+        )
+        for document, recognition in zip(documents, found, strict=True)
+    )
