@@ -10,6 +10,7 @@ ACTIONS: dict[str, str] = {
     "project.create": "A project was created.",
     "project.change": "A project's settings were changed.",
     "membership.change": "A person's role in a project was set.",
+    "membership.end": "A person was taken out of a project.",
     "label_set.revise": "A project got a new revision of its label set.",
     "document.import": "Documents were imported.",
     "api_key.create": "An API key was created.",

@@ -92,6 +92,48 @@ def project_create(
     return project
 
 
+#: What may be changed of a project after it was made. Its slug names its audit chain and stays.
+CHANGEABLE = ("name", "description", "allow_overlap", "random_share")
+
+
+@transaction.atomic
+def project_change(*, project: Project, actor: Actor, reason: str = "", **values: Any) -> Project:
+    """Change settings of a project; values equal to the present ones change nothing."""
+    if unknown := set(values) - set(CHANGEABLE):
+        raise ValueError(f"not a setting of a project: {', '.join(sorted(unknown))}")
+    project = Project.objects.select_for_update().get(pk=project.pk)
+    changed = {name: value for name, value in values.items() if getattr(project, name) != value}
+    if not changed:
+        return project
+    for name, value in changed.items():
+        setattr(project, name, value)
+    project.full_clean()
+    project.save(update_fields=list(changed))
+    event_record(
+        action="project.change",
+        actor=actor,
+        subject=project,
+        chain=project.slug,
+        reason=reason,
+        data={"changed": sorted(changed)},
+    )
+    return project
+
+
+@transaction.atomic
+def membership_end(*, membership: Membership, actor: Actor, reason: str = "") -> None:
+    """Take a person out of a project. What they did there stays."""
+    event_record(
+        action="membership.end",
+        actor=actor,
+        subject=membership,
+        chain=membership.project.slug,
+        reason=reason,
+        data={"user": membership.user_id, "role": membership.role},
+    )
+    membership.delete()
+
+
 @transaction.atomic
 def membership_set(*, project: Project, user: AbstractUser, role: str, actor: Actor) -> Membership:
     """Give a person a role in a project, or change it."""

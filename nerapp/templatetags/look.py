@@ -63,6 +63,12 @@ def points(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
 
 
+@register.filter
+def signed_points(share: float | None) -> str:
+    """A difference of shares in points, with its sign."""
+    return "–" if share is None else f"{100 * share:+.1f}"
+
+
 @register.simple_tag
 def marked_text(text: str, spans: Iterable[Mapping[str, Any]], hues: Mapping[str, int]) -> SafeString:
     """A text with its spans marked and tagged, read only. Spans that overlap an earlier one are left out."""

@@ -1,0 +1,249 @@
+"""What the models answered, and who may ask them. Versions and slots need every layer: see nerapp/admin.py."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.db.models.functions import Left
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST
+
+from audit.services import Actor
+from corpus.backoffice import (
+    ProjectFilter,
+    ProjectHistory,
+    ProjectRows,
+    ReasonForm,
+    may,
+    refusals_on,
+    refusals_told,
+    require,
+)
+from corpus.models import Project
+from corpus.selectors import label_set_current, projects_visible
+from inference.models import ApiKey, Prediction
+from inference.services import api_key_create, api_key_revoke
+
+EXCERPT = 90
+
+
+@admin.register(Prediction)
+class PredictionAdmin(ProjectHistory):
+    list_display = (
+        "excerpt",
+        "project",
+        "version",
+        "entities",
+        "uncertainty_shown",
+        "slot",
+        "latency",
+        "created_at",
+    )
+    list_filter: ClassVar[Any] = (ProjectFilter, "slot")
+    list_select_related = ("project", "version")
+    search_fields = ("request_id__exact", "version__name")
+    search_help_text = "The id of a request, or a model's name"
+    date_hierarchy = "created_at"
+    change_form_template = "admin/inference/prediction_page.html"
+    fields = (
+        "project",
+        "version",
+        "document",
+        "slot",
+        "uncertainty_shown",
+        "min_confidence",
+        "latency",
+        "api_key",
+        "request_id",
+        "created_at",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
+        queryset = super().get_queryset(request).select_related("version", "project", "document")
+        if request.resolver_match and request.resolver_match.url_name == "inference_prediction_changelist":
+            queryset = queryset.defer("text", "document__text").annotate(
+                head=Left("text", EXCERPT), document_head=Left("document__text", EXCERPT)
+            )
+        return queryset
+
+    @admin.display(description="text")
+    def excerpt(self, prediction: Prediction) -> str:
+        head = getattr(prediction, "head", "") or getattr(prediction, "document_head", "") or ""
+        return f"{head}…" if len(head) == EXCERPT else head
+
+    @admin.display(description="entities")
+    def entities(self, prediction: Prediction) -> int:
+        return len(prediction.spans)
+
+    @admin.display(description="unsure", ordering="uncertainty")
+    def uncertainty_shown(self, prediction: Prediction) -> str:
+        return f"{prediction.uncertainty:.2f}"
+
+    @admin.display(description="answered in", ordering="latency_ms")
+    def latency(self, prediction: Prediction) -> str:
+        return f"{prediction.latency_ms:.1f} ms"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        prediction = self.get_object(request, object_id)
+        if prediction is not None:
+            labels = label_set_current(project=prediction.project).labels.all()
+            extra_context = {**(extra_context or {}), "hues": {label.name: label.hue for label in labels}}
+        return super().change_view(request, object_id, form_url, extra_context)
+
+
+class ApiKeyForm(forms.Form):
+    """What an API key may do, and for how long."""
+
+    project = forms.ModelChoiceField(Project.objects.none())
+    name = forms.CharField(max_length=100, help_text="Who or what will use it, to know it again later.")
+    scopes = forms.MultipleChoiceField(
+        choices=ApiKey.Scope.choices,
+        initial=[ApiKey.Scope.PREDICT, ApiKey.Scope.FEEDBACK, ApiKey.Scope.MODELS],
+        widget=forms.CheckboxSelectMultiple,
+        label="May",
+    )
+    rate_per_hour = forms.IntegerField(min_value=1, max_value=1_000_000, initial=1000, label="Texts an hour")
+    expires_at = forms.SplitDateTimeField(
+        required=False,
+        label="Ends at (UTC)",
+        help_text="Empty: until somebody revokes it.",
+        widget=forms.SplitDateTimeWidget(date_attrs={"type": "date"}, time_attrs={"type": "time"}),
+    )
+
+    def __init__(self, *args: Any, projects: QuerySet[Project], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["project"]
+        field.queryset = projects
+        field.empty_label = None
+
+    def clean_expires_at(self) -> Any:
+        """A key that has ended already helps nobody."""
+        moment = self.cleaned_data["expires_at"]
+        if moment is not None and moment <= timezone.now():
+            raise forms.ValidationError("This lies in the past.")
+        return moment
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ProjectRows):
+    list_display = (
+        "name",
+        "prefix_shown",
+        "project",
+        "state",
+        "may_do",
+        "rate_per_hour",
+        "last_used_at",
+        "created_at",
+    )
+    list_filter: ClassVar[Any] = (ProjectFilter,)
+    list_select_related = ("project",)
+    search_fields = ("name", "prefix")
+    search_help_text = "The name or the first characters of a key"
+    change_form_template = "admin/inference/key_page.html"
+    fields = (
+        "project",
+        "prefix_shown",
+        "state",
+        "may_do",
+        "rate_per_hour",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+        "created_at",
+        "created_by",
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<uuid:pk>/revoke/", wrap(self.revoke_view), name="inference_apikey_revoke"),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="key", ordering="prefix")
+    def prefix_shown(self, key: ApiKey) -> SafeString:
+        return format_html("<code>{}…</code>", key.prefix)
+
+    @admin.display(description="may")
+    def may_do(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @admin.display(description="state")
+    def state(self, key: ApiKey) -> SafeString:
+        if key.revoked_at is not None:
+            return format_html('<span class="state bad">revoked</span>')
+        if key.expires_at is not None and key.expires_at <= timezone.now():
+            return format_html('<span class="state">ended</span>')
+        return format_html('<span class="state good">valid</span>')
+
+    @method_decorator(never_cache)
+    @method_decorator(sensitive_variables("secret"))
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Make a key. The answer to this one request is the only place where its secret is ever shown."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = ApiKeyForm(request.POST or None, projects=projects_visible(request.user).order_by("name"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "New API key",
+            "opts": self.opts,
+            "form": form,
+            "act": "Make the key",
+            "explanation": "The secret is shown once, on the next page. Only a keyed hash of it is stored.",
+            "back": reverse("admin:inference_apikey_changelist"),
+            "back_name": "All keys",
+        }
+        if request.method == "POST" and form.is_valid():
+            project = form.cleaned_data["project"]
+            require(request, project=project, codename="inference.add_apikey", permission="manage")
+            with refusals_on(form):
+                key, secret = api_key_create(**form.cleaned_data, actor=Actor.of_user(request.user))
+                context |= {"title": f"Key {key.name}", "key": key, "secret": secret}
+                return TemplateResponse(request, "admin/inference/key_made.html", context)
+        return TemplateResponse(request, "admin/act.html", context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        key = self.get_object(request, object_id)
+        if key is not None:
+            extra_context = {
+                **(extra_context or {}),
+                "reason_form": ReasonForm(),
+                "may_revoke": key.revoked_at is None
+                and may(
+                    request, project=key.project, codename="inference.change_apikey", permission="manage"
+                ),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @method_decorator(require_POST)
+    def revoke_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """End a key for good, saying why."""
+        key = self.get_object(request, str(pk))
+        if key is None:
+            raise PermissionDenied
+        require(request, project=key.project, codename="inference.change_apikey", permission="manage")
+        with refusals_told(request):
+            api_key_revoke(key=key, actor=Actor.of_user(request.user), reason=request.POST.get("reason", ""))
+            messages.success(request, f"{key.name} is revoked: every process refuses it within 5 seconds.")
+        return redirect("admin:inference_apikey_change", key.pk)
