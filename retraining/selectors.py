@@ -73,6 +73,8 @@ def corrections_new(*, project: Project) -> QuerySet[Correction]:
 def failures_in_a_row(*, project: Project) -> int:
     """How many of the newest ended runs failed, without anything else in between."""
     ended = TrainingRun.objects.filter(project=project, ended_at__isnull=False)
-    other = ended.exclude(status=Status.FAILED).order_by("-ended_at").values_list("ended_at", flat=True).first()
+    other = (
+        ended.exclude(status=Status.FAILED).order_by("-ended_at").values_list("ended_at", flat=True).first()
+    )
     failed = ended.filter(status=Status.FAILED)
     return (failed.filter(ended_at__gt=other) if other else failed).count()

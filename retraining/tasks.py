@@ -5,8 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 
-# A training may take hours: the lease in the database ends it when it hangs or dies, not the broker.
-@shared_task(time_limit=None, soft_time_limit=None)
+@shared_task
 def run_execute(run_id: int) -> None:
     """Train, evaluate and judge one queued run."""
     from retraining.services import run_execute as execute

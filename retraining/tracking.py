@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -176,7 +177,9 @@ def _client() -> Any:
     os.environ.update(_QUIET)
     from mlflow import MlflowClient
 
-    return MlflowClient(settings.MLFLOW_TRACKING_URI, settings.MLFLOW_TRACKING_URI)
+    # SQLAlchemy's newest default is a driver that we do not ship.
+    uri = re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", settings.MLFLOW_TRACKING_URI)
+    return MlflowClient(uri, uri)
 
 
 def _experiment(client: Any, name: str) -> str:

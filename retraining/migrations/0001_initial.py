@@ -10,219 +10,658 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('corpus', '0001_initial'),
-        ('feedback', '0002_initial'),
-        ('inference', '0001_initial'),
-        ('pghistory', '0007_auto_20250421_0444'),
+        ("corpus", "0001_initial"),
+        ("feedback", "0002_initial"),
+        ("inference", "0001_initial"),
+        ("pghistory", "0007_auto_20250421_0444"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='BaseCorpus',
+            name="BaseCorpus",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200)),
-                ('sha256', models.CharField(max_length=64)),
-                ('examples', models.PositiveIntegerField()),
-                ('labels', models.JSONField(default=list)),
-                ('imported_at', models.DateTimeField(auto_now_add=True)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='base_corpora', to='corpus.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("sha256", models.CharField(max_length=64)),
+                ("examples", models.PositiveIntegerField()),
+                ("labels", models.JSONField(default=list)),
+                ("imported_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="base_corpora",
+                        to="corpus.project",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'base corpora',
-                'ordering': ['-imported_at', '-id'],
+                "verbose_name_plural": "base corpora",
+                "ordering": ["-imported_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='RetrainPolicy',
+            name="RetrainPolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('enabled', models.BooleanField(default=True)),
-                ('new_corrections', models.PositiveIntegerField(default=200, help_text='Retrain after this many.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('quiet_seconds', models.PositiveIntegerField(default=120, help_text='Wait until nobody corrected for this long.')),
-                ('max_quiet_wait_seconds', models.PositiveIntegerField(default=3600, help_text='Do not wait for quiet longer than this.')),
-                ('max_age_days', models.PositiveIntegerField(default=30, help_text='Retrain when the champion is older and there is anything new.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3650)])),
-                ('must_be_better', models.BooleanField(default=True, help_text='Otherwise: not worse by more than the margin.')),
-                ('margin', models.FloatField(default=0.01, validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('min_test_documents', models.PositiveIntegerField(default=20, help_text='The gate refuses to judge on fewer documents of the random stratum.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('max_label_drop', models.FloatField(default=0.05, validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('max_base_drop', models.FloatField(default=0.01, help_text='How much F1 on the general set may be lost.', validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('promote_automatically', models.BooleanField(default=False, help_text='Promote a candidate that passed the gate without a human.')),
-                ('project', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='retrain_policy', to='corpus.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                (
+                    "new_corrections",
+                    models.PositiveIntegerField(
+                        default=200,
+                        help_text="Retrain after this many.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "quiet_seconds",
+                    models.PositiveIntegerField(
+                        default=120, help_text="Wait until nobody corrected for this long."
+                    ),
+                ),
+                (
+                    "max_quiet_wait_seconds",
+                    models.PositiveIntegerField(
+                        default=3600, help_text="Do not wait for quiet longer than this."
+                    ),
+                ),
+                (
+                    "max_age_days",
+                    models.PositiveIntegerField(
+                        default=30,
+                        help_text="Retrain when the champion is older and there is anything new.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(3650),
+                        ],
+                    ),
+                ),
+                (
+                    "must_be_better",
+                    models.BooleanField(
+                        default=True, help_text="Otherwise: not worse by more than the margin."
+                    ),
+                ),
+                (
+                    "margin",
+                    models.FloatField(
+                        default=0.01,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "min_test_documents",
+                    models.PositiveIntegerField(
+                        default=20,
+                        help_text="The gate refuses to judge on fewer documents of the random stratum.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "max_label_drop",
+                    models.FloatField(
+                        default=0.05,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "max_base_drop",
+                    models.FloatField(
+                        default=0.01,
+                        help_text="How much F1 on the general set may be lost.",
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "promote_automatically",
+                    models.BooleanField(
+                        default=False, help_text="Promote a candidate that passed the gate without a human."
+                    ),
+                ),
+                (
+                    "project",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="retrain_policy",
+                        to="corpus.project",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'retrain policies',
+                "verbose_name_plural": "retrain policies",
             },
         ),
         migrations.CreateModel(
-            name='RetrainPolicyEvent',
+            name="RetrainPolicyEvent",
             fields=[
-                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
-                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
-                ('pgh_label', models.TextField(help_text='The event label.')),
-                ('id', models.BigIntegerField()),
-                ('enabled', models.BooleanField(default=True)),
-                ('new_corrections', models.PositiveIntegerField(default=200, help_text='Retrain after this many.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('quiet_seconds', models.PositiveIntegerField(default=120, help_text='Wait until nobody corrected for this long.')),
-                ('max_quiet_wait_seconds', models.PositiveIntegerField(default=3600, help_text='Do not wait for quiet longer than this.')),
-                ('max_age_days', models.PositiveIntegerField(default=30, help_text='Retrain when the champion is older and there is anything new.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3650)])),
-                ('must_be_better', models.BooleanField(default=True, help_text='Otherwise: not worse by more than the margin.')),
-                ('margin', models.FloatField(default=0.01, validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('min_test_documents', models.PositiveIntegerField(default=20, help_text='The gate refuses to judge on fewer documents of the random stratum.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('max_label_drop', models.FloatField(default=0.05, validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('max_base_drop', models.FloatField(default=0.01, help_text='How much F1 on the general set may be lost.', validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('promote_automatically', models.BooleanField(default=False, help_text='Promote a candidate that passed the gate without a human.')),
-                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='retraining.retrainpolicy')),
-                ('project', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='corpus.project')),
+                ("pgh_id", models.AutoField(primary_key=True, serialize=False)),
+                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
+                ("pgh_label", models.TextField(help_text="The event label.")),
+                ("id", models.BigIntegerField()),
+                ("enabled", models.BooleanField(default=True)),
+                (
+                    "new_corrections",
+                    models.PositiveIntegerField(
+                        default=200,
+                        help_text="Retrain after this many.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "quiet_seconds",
+                    models.PositiveIntegerField(
+                        default=120, help_text="Wait until nobody corrected for this long."
+                    ),
+                ),
+                (
+                    "max_quiet_wait_seconds",
+                    models.PositiveIntegerField(
+                        default=3600, help_text="Do not wait for quiet longer than this."
+                    ),
+                ),
+                (
+                    "max_age_days",
+                    models.PositiveIntegerField(
+                        default=30,
+                        help_text="Retrain when the champion is older and there is anything new.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(3650),
+                        ],
+                    ),
+                ),
+                (
+                    "must_be_better",
+                    models.BooleanField(
+                        default=True, help_text="Otherwise: not worse by more than the margin."
+                    ),
+                ),
+                (
+                    "margin",
+                    models.FloatField(
+                        default=0.01,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "min_test_documents",
+                    models.PositiveIntegerField(
+                        default=20,
+                        help_text="The gate refuses to judge on fewer documents of the random stratum.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "max_label_drop",
+                    models.FloatField(
+                        default=0.05,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "max_base_drop",
+                    models.FloatField(
+                        default=0.01,
+                        help_text="How much F1 on the general set may be lost.",
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "promote_automatically",
+                    models.BooleanField(
+                        default=False, help_text="Promote a candidate that passed the gate without a human."
+                    ),
+                ),
+                (
+                    "pgh_context",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="pghistory.context",
+                    ),
+                ),
+                (
+                    "pgh_obj",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="retraining.retrainpolicy",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        related_query_name="+",
+                        to="corpus.project",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='TrainingRun',
+            name="TrainingRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=10)),
-                ('config', models.JSONField(default=dict, help_text='ner.config.TrainConfig as JSON.')),
-                ('reason', models.TextField(blank=True, help_text='Why it was queued.')),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(blank=True, null=True)),
-                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('published_at', models.DateTimeField(blank=True, help_text='When the broker was last told of it; the row is the record.', null=True)),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('progress', models.JSONField(default=dict, help_text='Step, total, epoch, loss, F1, message.')),
-                ('verdict', models.JSONField(blank=True, help_text='ner.gate.GateDecision as JSON.', null=True)),
-                ('error', models.TextField(blank=True)),
-                ('mlflow_run_id', models.CharField(blank=True, max_length=64)),
-                ('queued_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('candidate', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='training_run', to='inference.modelversion')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='training_runs', to='corpus.project')),
-                ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('start_from', models.ForeignKey(help_text='The champion it starts from and is judged against.', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inference.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("config", models.JSONField(default=dict, help_text="ner.config.TrainConfig as JSON.")),
+                ("reason", models.TextField(blank=True, help_text="Why it was queued.")),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_token", models.UUIDField(blank=True, null=True)),
+                ("lease_expires_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "published_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="When the broker was last told of it; the row is the record.",
+                        null=True,
+                    ),
+                ),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "progress",
+                    models.JSONField(default=dict, help_text="Step, total, epoch, loss, F1, message."),
+                ),
+                (
+                    "verdict",
+                    models.JSONField(blank=True, help_text="ner.gate.GateDecision as JSON.", null=True),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("mlflow_run_id", models.CharField(blank=True, max_length=64)),
+                ("queued_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "candidate",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="training_run",
+                        to="inference.modelversion",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="training_runs",
+                        to="corpus.project",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "start_from",
+                    models.ForeignKey(
+                        help_text="The champion it starts from and is judged against.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="inference.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-queued_at', '-id'],
-                'permissions': [('queue_trainingrun', 'Can start a training run'), ('cancel_trainingrun', 'Can stop a training run')],
+                "ordering": ["-queued_at", "-id"],
+                "permissions": [
+                    ("queue_trainingrun", "Can start a training run"),
+                    ("cancel_trainingrun", "Can stop a training run"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='RetrainDecision',
+            name="RetrainDecision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('due', models.BooleanField()),
-                ('explanation', models.TextField()),
-                ('numbers', models.JSONField(default=dict)),
-                ('checks', models.PositiveIntegerField(default=1)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('last_checked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='retrain_decisions', to='corpus.project')),
-                ('run', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='decisions', to='retraining.trainingrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("due", models.BooleanField()),
+                ("explanation", models.TextField()),
+                ("numbers", models.JSONField(default=dict)),
+                ("checks", models.PositiveIntegerField(default=1)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "last_checked_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="retrain_decisions",
+                        to="corpus.project",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="decisions",
+                        to="retraining.trainingrun",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
+                "ordering": ["-created_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='TrainingRunEvent',
+            name="TrainingRunEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('message', models.TextField()),
-                ('data', models.JSONField(blank=True, default=dict)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='retraining.trainingrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                ("message", models.TextField()),
+                ("data", models.JSONField(blank=True, default=dict)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="retraining.trainingrun",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['run', 'id'],
+                "ordering": ["run", "id"],
             },
         ),
         migrations.CreateModel(
-            name='TrainingSet',
+            name="TrainingSet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('fingerprint', models.CharField(max_length=64)),
-                ('test_fingerprint', models.CharField(help_text='Covers the test items alone: the exam that versions share.', max_length=64)),
-                ('counts', models.JSONField(default=dict, help_text='Documents per split.')),
-                ('frozen_at', models.DateTimeField(auto_now_add=True)),
-                ('base_corpus', models.ForeignKey(blank=True, help_text='Rehearsed beside the corrections, where one was imported.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='training_sets', to='retraining.basecorpus')),
-                ('label_set', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='training_sets', to='corpus.labelset')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='training_sets', to='corpus.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("fingerprint", models.CharField(max_length=64)),
+                (
+                    "test_fingerprint",
+                    models.CharField(
+                        help_text="Covers the test items alone: the exam that versions share.", max_length=64
+                    ),
+                ),
+                ("counts", models.JSONField(default=dict, help_text="Documents per split.")),
+                ("frozen_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "base_corpus",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Rehearsed beside the corrections, where one was imported.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="training_sets",
+                        to="retraining.basecorpus",
+                    ),
+                ),
+                (
+                    "label_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="training_sets",
+                        to="corpus.labelset",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="training_sets",
+                        to="corpus.project",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-frozen_at', '-id'],
+                "ordering": ["-frozen_at", "-id"],
             },
         ),
         migrations.AddField(
-            model_name='trainingrun',
-            name='training_set',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='retraining.trainingset'),
+            model_name="trainingrun",
+            name="training_set",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="retraining.trainingset"
+            ),
         ),
         migrations.CreateModel(
-            name='TrainingSetItem',
+            name="TrainingSetItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('split', models.CharField(choices=[('train', 'Train'), ('dev', 'Development'), ('test', 'Test')], max_length=5)),
-                ('correction', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='feedback.correction')),
-                ('training_set', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='retraining.trainingset')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "split",
+                    models.CharField(
+                        choices=[("train", "Train"), ("dev", "Development"), ("test", "Test")], max_length=5
+                    ),
+                ),
+                (
+                    "correction",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="feedback.correction",
+                    ),
+                ),
+                (
+                    "training_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="items",
+                        to="retraining.trainingset",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['training_set', 'id'],
+                "ordering": ["training_set", "id"],
             },
         ),
         migrations.AddConstraint(
-            model_name='basecorpus',
-            constraint=models.UniqueConstraint(fields=('project', 'sha256'), name='base_corpus_once_per_project'),
+            model_name="basecorpus",
+            constraint=models.UniqueConstraint(
+                fields=("project", "sha256"), name="base_corpus_once_per_project"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='retrainpolicy',
-            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "retraining_retrainpolicyevent" ("enabled", "id", "margin", "max_age_days", "max_base_drop", "max_label_drop", "max_quiet_wait_seconds", "min_test_documents", "must_be_better", "new_corrections", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "project_id", "promote_automatically", "quiet_seconds") VALUES (NEW."enabled", NEW."id", NEW."margin", NEW."max_age_days", NEW."max_base_drop", NEW."max_label_drop", NEW."max_quiet_wait_seconds", NEW."min_test_documents", NEW."must_be_better", NEW."new_corrections", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."project_id", NEW."promote_automatically", NEW."quiet_seconds"); RETURN NULL;', hash='6d446590c9491ffb820dba4a52f9de419722e1bf', operation='INSERT', pgid='pgtrigger_insert_insert_96fac', table='retraining_retrainpolicy', when='AFTER')),
+            model_name="retrainpolicy",
+            trigger=pgtrigger.compiler.Trigger(
+                name="insert_insert",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func='INSERT INTO "retraining_retrainpolicyevent" ("enabled", "id", "margin", "max_age_days", "max_base_drop", "max_label_drop", "max_quiet_wait_seconds", "min_test_documents", "must_be_better", "new_corrections", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "project_id", "promote_automatically", "quiet_seconds") VALUES (NEW."enabled", NEW."id", NEW."margin", NEW."max_age_days", NEW."max_base_drop", NEW."max_label_drop", NEW."max_quiet_wait_seconds", NEW."min_test_documents", NEW."must_be_better", NEW."new_corrections", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."project_id", NEW."promote_automatically", NEW."quiet_seconds"); RETURN NULL;',
+                    hash="6d446590c9491ffb820dba4a52f9de419722e1bf",
+                    operation="INSERT",
+                    pgid="pgtrigger_insert_insert_96fac",
+                    table="retraining_retrainpolicy",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='retrainpolicy',
-            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "retraining_retrainpolicyevent" ("enabled", "id", "margin", "max_age_days", "max_base_drop", "max_label_drop", "max_quiet_wait_seconds", "min_test_documents", "must_be_better", "new_corrections", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "project_id", "promote_automatically", "quiet_seconds") VALUES (NEW."enabled", NEW."id", NEW."margin", NEW."max_age_days", NEW."max_base_drop", NEW."max_label_drop", NEW."max_quiet_wait_seconds", NEW."min_test_documents", NEW."must_be_better", NEW."new_corrections", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."project_id", NEW."promote_automatically", NEW."quiet_seconds"); RETURN NULL;', hash='d96b16a670fb5200723963889372b2fb0cf65ee9', operation='UPDATE', pgid='pgtrigger_update_update_47b22', table='retraining_retrainpolicy', when='AFTER')),
+            model_name="retrainpolicy",
+            trigger=pgtrigger.compiler.Trigger(
+                name="update_update",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.* IS DISTINCT FROM NEW.*)",
+                    func='INSERT INTO "retraining_retrainpolicyevent" ("enabled", "id", "margin", "max_age_days", "max_base_drop", "max_label_drop", "max_quiet_wait_seconds", "min_test_documents", "must_be_better", "new_corrections", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "project_id", "promote_automatically", "quiet_seconds") VALUES (NEW."enabled", NEW."id", NEW."margin", NEW."max_age_days", NEW."max_base_drop", NEW."max_label_drop", NEW."max_quiet_wait_seconds", NEW."min_test_documents", NEW."must_be_better", NEW."new_corrections", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."project_id", NEW."promote_automatically", NEW."quiet_seconds"); RETURN NULL;',
+                    hash="d96b16a670fb5200723963889372b2fb0cf65ee9",
+                    operation="UPDATE",
+                    pgid="pgtrigger_update_update_47b22",
+                    table="retraining_retrainpolicy",
+                    when="AFTER",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='retrainpolicyevent',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='123ba259f71ae63213b41cdd44c163f0dc1dc40e', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_3345b', table='retraining_retrainpolicyevent', when='BEFORE')),
+            model_name="retrainpolicyevent",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="123ba259f71ae63213b41cdd44c163f0dc1dc40e",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_3345b",
+                    table="retraining_retrainpolicyevent",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='retraindecision',
-            constraint=models.CheckConstraint(condition=models.Q(('checks__gte', 1)), name='decision_checked_once_or_more'),
+            model_name="retraindecision",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("checks__gte", 1)), name="decision_checked_once_or_more"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trainingset',
-            constraint=models.UniqueConstraint(fields=('project', 'fingerprint'), name='training_set_once_per_fingerprint'),
+            model_name="trainingset",
+            constraint=models.UniqueConstraint(
+                fields=("project", "fingerprint"), name="training_set_once_per_fingerprint"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='trainingset',
-            trigger=pgtrigger.compiler.Trigger(name='frozen', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='584dcc5a22941fc8425c9b8ba3066c511a3a694e', operation='UPDATE', pgid='pgtrigger_frozen_48831', table='retraining_trainingset', when='BEFORE')),
+            model_name="trainingset",
+            trigger=pgtrigger.compiler.Trigger(
+                name="frozen",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="584dcc5a22941fc8425c9b8ba3066c511a3a694e",
+                    operation="UPDATE",
+                    pgid="pgtrigger_frozen_48831",
+                    table="retraining_trainingset",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trainingrun',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['queued', 'running'])), fields=('project',), name='run_one_at_a_time_per_project'),
+            model_name="trainingrun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ["queued", "running"])),
+                fields=("project",),
+                name="run_one_at_a_time_per_project",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trainingrun',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'done'), _negated=True), ('candidate__isnull', False), _connector='OR'), name='run_done_has_its_candidate'),
+            model_name="trainingrun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "done"), _negated=True), ("candidate__isnull", False), _connector="OR"
+                ),
+                name="run_done_has_its_candidate",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trainingrun',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_expires_at__isnull', False), ('lease_token__isnull', False), ('status', 'running')), models.Q(models.Q(('status', 'running'), _negated=True), ('lease_expires_at__isnull', True), ('lease_token__isnull', True)), _connector='OR'), name='run_lease_while_running'),
+            model_name="trainingrun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("lease_expires_at__isnull", False),
+                        ("lease_token__isnull", False),
+                        ("status", "running"),
+                    ),
+                    models.Q(
+                        models.Q(("status", "running"), _negated=True),
+                        ("lease_expires_at__isnull", True),
+                        ("lease_token__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="run_lease_while_running",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trainingsetitem',
-            constraint=models.UniqueConstraint(fields=('training_set', 'correction'), name='training_set_item_once'),
+            model_name="trainingsetitem",
+            constraint=models.UniqueConstraint(
+                fields=("training_set", "correction"), name="training_set_item_once"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='trainingsetitem',
-            trigger=pgtrigger.compiler.Trigger(name='item_frozen', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='dbc45b52bd1ca10e91427532a653b2510867b5ec', operation='UPDATE', pgid='pgtrigger_item_frozen_83d35', table='retraining_trainingsetitem', when='BEFORE')),
+            model_name="trainingsetitem",
+            trigger=pgtrigger.compiler.Trigger(
+                name="item_frozen",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="dbc45b52bd1ca10e91427532a653b2510867b5ec",
+                    operation="UPDATE",
+                    pgid="pgtrigger_item_frozen_83d35",
+                    table="retraining_trainingsetitem",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

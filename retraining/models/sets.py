@@ -36,8 +36,8 @@ class BaseCorpus(models.Model):
 class TrainingSet(models.Model):
     """A frozen choice of corrections, one per document, each in its split for ever.
 
-    The fingerprint covers every item and its split, the labels and the base corpus, so freezing the same corrections twice gives the
-    same set.
+    The fingerprint covers every item and its split, the labels and the base corpus, so freezing the same
+    corrections twice gives the same set.
     """
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="training_sets")

@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -35,12 +36,15 @@ def base_corpus_import(
     folder = corpora_dir()
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f".{secrets.token_hex(8)}.partial"
-    digest, count, seen = hashlib.sha256(), 0, set()
+    digest, count = hashlib.sha256(), 0
+    seen: set[str] = set()
     try:
         with aside.open("wb") as out:
             for example in examples:
-                line = _line(example, labels)
-                seen.update(span["label"] for span in line["spans"])
+                spans = _renamed(example.spans, labels)
+                seen.update(span.label for span in spans)
+                line: dict[str, Any] = {"id": example.id, "text": example.text}
+                line["spans"] = [span.to_json(example.text) for span in spans]
                 body = json.dumps(line, ensure_ascii=False).encode() + b"\n"
                 digest.update(body)
                 out.write(body)
@@ -88,10 +92,7 @@ def corpora_dir() -> Path:
     return folder
 
 
-def _line(example: Example, labels: Mapping[str, str | None]) -> dict[str, object]:
-    spans = [
-        Span(span.start, span.end, label).to_json(example.text)
-        for span in example.spans
-        if (label := labels.get(span.label, span.label))
+def _renamed(spans: Iterable[Span], labels: Mapping[str, str | None]) -> list[Span]:
+    return [
+        Span(span.start, span.end, label) for span in spans if (label := labels.get(span.label, span.label))
     ]
-    return {"id": example.id, "text": example.text, "spans": spans}

@@ -65,9 +65,7 @@ def exam_sit(*, exam: Exam, version: ModelVersion) -> EvalReport:
     recognitions = recogniser_for(version).predict_many([example.text for example in exam.examples])
     report = evaluate(exam.examples, [_asked_for(found.spans, exam) for found in recognitions])
     if exam.examples:
-        evaluation_record(
-            version=version, kind=exam.kind, set_fingerprint=exam.fingerprint, report=report
-        )
+        evaluation_record(version=version, kind=exam.kind, set_fingerprint=exam.fingerprint, report=report)
     return report
 
 

@@ -10,7 +10,6 @@ import errno
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,7 @@ from inference.models import ModelVersion
 from inference.services import version_register
 from ner.bundle import open_bundle
 from ner.config import TrainConfig, from_json
-from ner.errors import BundleRefused, NerError, TrainingCancelled
+from ner.errors import NerError, TrainingCancelled
 from ner.spans import Example, Span
 from retraining.errors import RunFailed
 from retraining.models import TrainingRun, TrainingRunEvent
@@ -38,7 +37,7 @@ from retraining.services.base_corpora import base_corpus_examples
 from retraining.services.exams import candidate_judge
 from retraining.services.leases import Lease, LeaseLost, Status, patiently
 from retraining.services.promotion import candidate_promote
-from retraining.services.sets import label_counts, label_names, training_set_examples
+from retraining.services.sets import label_names, training_set_examples
 from retraining.splits import Split
 from retraining.tracking import Subject, Tracker, git_commit
 from retraining.workspace import CHECKPOINT, attempt_dir, run_dir_remove
@@ -114,7 +113,7 @@ class _Execution:
         except MemoryError:
             self._fail("The machine has too little memory for this training.")
             return
-        except Exception as error:  # noqa: BLE001  (a row must not stay "running" whatever broke)
+        except Exception as error:
             log.exception("run_failed", run=self.run.pk)
             self._fail(f"{type(error).__name__}; the log of the training worker has the details.")
             return
@@ -171,14 +170,20 @@ class _Execution:
             yield progress
 
     def _report(self, progress: Progress, seconds: int, *, loudly: bool) -> None:
-        body = {name: value for name, value in asdict(progress).items() if name != "bundle"}
+        numbers = {
+            "step": progress.step,
+            "total": progress.total,
+            "epoch": progress.epoch,
+            "loss": round(progress.loss, 5),
+            "dev_f1": round(progress.dev_f1, 5),
+        }
         with self.lease.holding():
             self.lease.write(
-                progress={"phase": "training", "seconds": seconds, **body},
+                progress={"phase": "training", "message": progress.message, "seconds": seconds, **numbers},
                 mlflow_run_id=self.tracker.run_id,
             )
             if loudly:
-                self._line(progress.message.capitalize(), **body)
+                self._line(progress.message[:1].upper() + progress.message[1:], **numbers)
 
     def _register(self, bundle: Path) -> ModelVersion:
         """Put the candidate on the shelf and into the row, both or neither."""
@@ -192,7 +197,9 @@ class _Execution:
                 parent=run.start_from,
                 actor=SYSTEM,
             )
-            self.lease.write(candidate=candidate, progress={"phase": "judging", "message": "sitting the exams"})
+            self.lease.write(
+                candidate=candidate, progress={"phase": "judging", "message": "sitting the exams"}
+            )
             self._line(f"{candidate} is on the shelf.")
         return candidate
 

@@ -106,7 +106,9 @@ class Lease:
     def kept(self) -> Iterator[None]:
         """Renew the lease from a thread of its own, however long one step of the training takes."""
         done = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(done,), name=f"heartbeat-{self.run_id}", daemon=True)
+        thread = threading.Thread(
+            target=self._beat, args=(done,), name=f"heartbeat-{self.run_id}", daemon=True
+        )
         thread.start()
         try:
             yield

@@ -60,8 +60,10 @@ def policy_check(*, project: Project) -> RetrainDecision:
     """
     RetrainPolicy.objects.get_or_create(project=project)
     # Two beats at once: the second waits here, and then sees the run that the first one queued.
-    policy = RetrainPolicy.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(
-        project=project
+    policy = (
+        RetrainPolicy.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("project")
+        .get(project=project)
     )
     numbers = _numbers(policy)
     due, explanation = verdict(policy, numbers)

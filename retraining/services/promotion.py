@@ -28,7 +28,11 @@ def candidate_promote(*, run: TrainingRun, actor: Actor, reason: str) -> Deploym
     """
     if not reason.strip():
         raise ReasonRequired(pointer="/reason")
-    run = TrainingRun.objects.select_for_update(of=("self",)).select_related("project", "candidate").get(pk=run.pk)
+    run = (
+        TrainingRun.objects.select_for_update(of=("self",))
+        .select_related("project", "candidate")
+        .get(pk=run.pk)
+    )
     if run.status != Status.DONE or run.candidate is None or run.verdict is None:
         raise RunUnfinished(status=run.get_status_display().lower())
     if not run.verdict["passed"]:

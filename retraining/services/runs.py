@@ -1,8 +1,8 @@
-"""Queueing, cancelling and keeping alive training runs. The row is the record; the broker only wakes workers."""
+"""Queueing, cancelling and reviving training runs. The row is the record; the broker only wakes workers."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from audit.services import SYSTEM, Actor, event_record
 from corpus.models import Project
 from inference.models import Deployment
+from ner.config import to_json
 from retraining.errors import NoChampion, RunEnded
 from retraining.models import TrainingRun, TrainingRunEvent
 from retraining.plans import plan_make
@@ -26,7 +27,7 @@ from retraining.selectors import run_active
 from retraining.services.sets import training_set_freeze
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
+    from django.contrib.auth.models import User
 
 log = structlog.get_logger(__name__)
 Status = TrainingRun.Status
@@ -37,9 +38,9 @@ MESSAGE_SECONDS = 30
 
 
 def run_queue(
-    *, project: Project, actor: Actor, reason: str, requested_by: AbstractUser | None = None
+    *, project: Project, actor: Actor, reason: str, requested_by: User | None = None
 ) -> TrainingRun:
-    """Queue a training on everything corrected so far; where one is queued or running, that one is returned."""
+    """Queue a training on everything corrected so far; one that is queued or running already is returned."""
     if active := run_active(project=project):
         return active
     try:
@@ -52,7 +53,7 @@ def run_queue(
                 project=project,
                 training_set=training_set,
                 start_from=champion.version,
-                config=asdict(plan_make(champion=champion.version, training_set=training_set)),
+                config=json.loads(to_json(plan_make(champion=champion.version, training_set=training_set))),
                 reason=reason,
                 requested_by=requested_by,
             )
@@ -71,7 +72,11 @@ def run_queue(
                 subject=run,
                 chain=project.slug,
                 reason=reason,
-                data={"training_set": training_set.fingerprint, "start_from": str(champion.version), **counts},
+                data={
+                    "training_set": training_set.fingerprint,
+                    "start_from": str(champion.version),
+                    **counts,
+                },
             )
             transaction.on_commit(partial(run_publish, run_id=run.pk))
             return run

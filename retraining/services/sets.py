@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +15,7 @@ from feedback.models import Correction
 from feedback.selectors import corrections_newest
 from ner.spans import Example, Span
 from retraining.errors import NothingToLearn
-from retraining.models import BaseCorpus, TrainingSet, TrainingSetItem
+from retraining.models import TrainingSet, TrainingSetItem
 from retraining.selectors import base_corpus_current
 from retraining.splits import Split, split_of
 
@@ -85,11 +83,6 @@ def training_set_examples(*, training_set: TrainingSet, split: Split | str) -> l
 def label_names(label_set: LabelSet) -> list[str]:
     """The label names of a revision, in the order people see them."""
     return [label.name for label in label_set.labels.all()]
-
-
-def label_counts(examples: Iterable[Example]) -> dict[str, int]:
-    """How often each label occurs."""
-    return dict(Counter(span.label for example in examples for span in example.spans))
 
 
 def _example(correction: Correction, names: set[str]) -> Example:

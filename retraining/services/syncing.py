@@ -11,7 +11,10 @@ log = structlog.get_logger(__name__)
 
 
 def tracking_sync() -> None:
-    """Point the alias `champion` of every project at the version that serves; a base model is not MLflow's."""
+    """Point the alias `champion` of every project at the version that serves.
+
+    A base model came with nerapp and is not MLflow's.
+    """
     champions = Deployment.objects.filter(
         slot=Deployment.Slot.CHAMPION, version__origin=ModelVersion.Origin.TRAINED
     ).select_related("project", "version")

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
         parser.add_argument("--project", required=True, help="slug of the project")
         parser.add_argument("--format", default="auto", choices=["auto", *FORMATS])
-        parser.add_argument("--labels", type=Path, help="JSON file: label in the corpus -> label here, or null")
+        parser.add_argument("--labels", type=Path, help="JSON: label in the corpus -> label here, or null")
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = Project.objects.filter(slug=options["project"]).first()
