@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 import msgspec
+from django.conf import settings
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from corpus.errors import Conflict, Invalid
+from corpus.errors import Conflict, Refused
 from corpus.models import Project
 from corpus.selectors import project_get, project_require
 from labeling.models import Task
@@ -19,9 +21,20 @@ from labeling.selectors import progress_of, queue_rows, task_get
 from labeling.services import task_claim, task_release, task_renew, task_skip, task_submit
 from labeling.workbench import correction_payload, task_payload
 
-_Body = TypeVar("_Body", bound=msgspec.Struct)
 #: A day: a page left open over a weekend did not take the reviewer three days.
 MILLISECONDS_LIMIT = 86_400_000
+
+
+class OtherPerson(Conflict):
+    """The page belongs to somebody else than the person who is signed in now."""
+
+    code = "other_person"
+
+
+class SessionChanged(Refused):
+    """The page's token is not this session's; sign in again."""
+
+    code = "session_changed"
 
 
 class PersonAuthentication(SessionAuthentication):
@@ -29,6 +42,16 @@ class PersonAuthentication(SessionAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Session"
+
+    def enforce_csrf(self, request: Request) -> None:
+        try:
+            super().enforce_csrf(request)
+        except PermissionDenied:
+            raise SessionChanged() from None
+
+
+class EmptyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Nothing: the address says all."""
 
 
 class NextBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,33 +76,14 @@ class SkipBody(msgspec.Struct, forbid_unknown_fields=True):
     reason: str
 
 
-class BodyRefused(Invalid):
-    """{problem}."""
-
-    code = "invalid_body"
-
-
-class OtherPerson(Conflict):
-    """The page belongs to somebody else than the person who is signed in now."""
-
-    code = "other_person"
-
-
-def _read(kind: type[_Body], request: Request) -> _Body:
-    try:
-        return msgspec.convert(request.data, kind)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        pointer = path.rstrip("`").replace("[...]", "").replace(".", "/")
-        raise BodyRefused(pointer=pointer, problem=problem) from error
-
-
 class ReviewView(APIView):
     """A view on one project for people who may review in it."""
 
     authentication_classes = [PersonAuthentication]
     permission_classes = [IsAuthenticated]
+    throttle_classes = []
     schema = None  # for our own pages, not part of the public API
+    body: ClassVar[type[msgspec.Struct]] = EmptyBody
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -97,8 +101,10 @@ class ReviewView(APIView):
 class NextView(ReviewView):
     """POST: claim the next task; `{"task": null}` when nothing waits."""
 
+    body = NextBody
+
     def post(self, request: Request, slug: str) -> Response:
-        body = _read(NextBody, request)
+        body: NextBody = request.data
         task = task_claim(project=self.project, user=request.user, besides=body.besides)
         payload = task_payload(task=self.task(task.pk), user=request.user) if task else None
         return Response({"task": payload})
@@ -123,8 +129,11 @@ class TaskView(ReviewView):
 class SubmitView(ReviewView):
     """POST: store the spans and close the task. Repeating it with the same key changes nothing."""
 
+    body = SubmitBody
+    body_limit = settings.LIMITS["feedback_body_bytes"]
+
     def post(self, request: Request, slug: str, task_id: int) -> Response:
-        body = _read(SubmitBody, request)
+        body: SubmitBody = request.data
         correction = task_submit(
             task=self.task(task_id),
             user=request.user,
@@ -142,8 +151,10 @@ class SubmitView(ReviewView):
 class SkipView(ReviewView):
     """POST: close the task without a correction."""
 
+    body = SkipBody
+
     def post(self, request: Request, slug: str, task_id: int) -> Response:
-        body = _read(SkipBody, request)
+        body: SkipBody = request.data
         task_skip(task=self.task(task_id), user=request.user, reason=body.reason)
         return Response({"status": Task.Status.SKIPPED})
 

@@ -169,9 +169,7 @@ def _piece_bounds(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return [*bounds, (start, end)]
 
 
-def _segments(
-    text: str, left: int, right: int, covering: Sequence[_Marked], *, human: bool
-) -> list[Segment]:
+def _segments(text: str, left: int, right: int, covering: Sequence[_Marked], *, human: bool) -> list[Segment]:
     edges = {left, right}
     for _, span, _ in covering:
         edges.update(edge for edge in (span["start"], span["end"]) if left < edge < right)

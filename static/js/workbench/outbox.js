@@ -9,6 +9,7 @@ import { Problem } from "./api.js";
 const NAME = "nerapp-review";
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
+const SIGNED_OUT = new Set(["unauthenticated", "session_changed", "other_person"]);
 
 /** The two stores of this browser: decisions on their way, and drafts. */
 export class Store {
@@ -196,8 +197,7 @@ export class Outbox extends EventTarget {
     } catch (error) {
       if (!(error instanceof Problem)) return this.#later("offline");
       if (error.status >= 500 || error.status === 429) return this.#later("server");
-      if (error.status === 401 || error.code === "other_person") return this.#later("signed-out");
-      if (error.status === 403 && /csrf/i.test(error.message)) return this.#later("signed-out");
+      if (SIGNED_OUT.has(error.code)) return this.#later("signed-out");
       Object.assign(entry, { state: "stuck", problem: { ...error.body, status: error.status, detail: error.message } });
       await this.#store.put("outbox", entry);
       this.#changed();
