@@ -114,10 +114,11 @@ def test_calibration_is_the_gap_between_confidence_and_truth() -> None:
     assert (calibration.count, len(calibration.bins)) == (4, 1)
 
 
-def test_a_confidence_of_one_has_a_bin() -> None:
-    calibration = evaluate([Example("a", (Span(0, 1, "x"),))], [[Span(0, 1, "x", 1.0)]]).calibration
+def test_a_confidence_of_one_is_in_the_last_bin() -> None:
+    gold = [Example("ab", (Span(0, 1, "x"),))]
+    calibration = evaluate(gold, [[Span(0, 1, "x", 1.0), Span(1, 2, "x", 0.95)]]).calibration
     assert calibration is not None
-    assert calibration.ece == 0
+    assert [bin_.count for bin_ in calibration.bins] == [2]
 
 
 def test_predictions_for_other_texts_are_refused() -> None:

@@ -94,6 +94,12 @@ def test_a_label_that_broke_is_refused_even_when_the_whole_got_better() -> None:
     )
 
 
+def test_a_label_that_fell_by_chance_is_not_held_against_the_candidate() -> None:
+    decision = verdict(report(20, right=0.5), report(20, right=0.4, shift=10))
+    assert reason(decision, "label_floor").value < -POLICY.max_label_drop
+    assert "label_floor" not in failed(decision)
+
+
 def test_a_label_with_few_examples_is_not_judged_by_itself() -> None:
     policy = replace(POLICY, min_label_support=500)
     decision = verdict(report(200, right=0.4), report(200, right=1.0, broken="org"), policy)

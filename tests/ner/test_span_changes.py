@@ -68,6 +68,11 @@ def test_touching_spans_are_not_the_same_entity() -> None:
     assert decisions([Span(0, 3, "per")], [Span(3, 6, "per")]) == ["reject", "add"]
 
 
+def test_a_span_is_never_matched_with_one_it_does_not_touch() -> None:
+    corrected = [Span(0, 10, "org"), Span(1, 2, "per")]
+    assert decisions([Span(5, 7, "per")], corrected) == ["add", "relabel"]
+
+
 @given(SPANS, SPANS)
 def test_every_span_is_decided_once(predicted: list[Span], corrected: list[Span]) -> None:
     changes = compare_spans(predicted, corrected)
