@@ -60,17 +60,25 @@ class Place:
     def find(cls, home: Path) -> Place:
         """The folder for this home, made if needed; the same one at every start."""
         make_folder(home, mode=0o711)
-        account = _account(home)
         inside = home / "services"
+        elsewhere = [parent / f"nerapp-{_fingerprint(home)}" for parent in _REACHABLE]
+        made = next((folder for folder in (inside, *elsewhere) if (folder / "postgres").exists()), None)
+        account = _account(made / "postgres" if made else home)
         if account is None:
             make_folder(inside, mode=0o700)
             return cls(inside, None)
+        if made is not None:
+            # Never a second, empty database because a parent folder was closed since the last start.
+            if not _reaches(account, made):
+                raise ServiceError(
+                    f"The database is in {made}, and its account (user {account.uid}) can no longer reach it;"
+                    " let that account enter every folder on the way (chmod o+x), or move the project."
+                )
+            return cls(made, account)
         make_folder(inside, mode=0o711)
         if _reaches(account, inside):
             return cls(inside, account)
-        name = f"nerapp-{hashlib.sha256(os.fsencode(home)).hexdigest()[:12]}"
-        for parent in _REACHABLE:
-            folder = parent / name
+        for folder in elsewhere:
             if _private(folder) and _reaches(account, folder):
                 return cls(folder, account)
         raise ServiceError(
@@ -399,16 +407,20 @@ def _serves(process: psutil.Process, data: Path) -> bool:
         return False
 
 
-def _account(home: Path) -> Account | None:
-    """PostgreSQL refuses to run as root: then it runs as the folder's owner, or as nobody."""
+def _account(owned: Path) -> Account | None:
+    """PostgreSQL refuses to run as root: then it runs as the owner of what is there, or as nobody."""
     if os.geteuid() != 0:
         return None
-    owner = home.stat().st_uid
+    owner = owned.stat().st_uid
     try:
         entry = pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
     except KeyError:
         entry = pwd.getpwnam("nobody")
     return Account(entry.pw_uid, entry.pw_gid)
+
+
+def _fingerprint(home: Path) -> str:
+    return hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
 
 
 def _reaches(account: Account, path: Path) -> bool:

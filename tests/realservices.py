@@ -42,11 +42,6 @@ def run_nerapp(
     )
 
 
-def with_services(home: Path, program: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python program while the embedded services of that folder are up, and nothing else."""
-    return run_nerapp(home, "exec", "--bare", sys.executable, "-c", program, *arguments, **more)
-
-
 def eventually(condition: Callable[[], object], what: str, *, seconds: float) -> None:
     """Wait for what other processes do."""
     deadline = time.monotonic() + seconds
@@ -77,6 +72,11 @@ class Running:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """What the supervisor tells every other process of this folder about its services."""
+        return env.read_env_file(self.home / "run" / "services.env")
 
     @property
     def log(self) -> str:
