@@ -45,7 +45,7 @@ bench: .venv/dev.stamp ## Measure the serving path beside a bare Django view
 
 .PHONY: prove-loop
 prove-loop: .venv/run.stamp ## Turn the whole loop once from an empty database: ARGS="--corpus FILE --format NAME"
-	@exec $(PY) -m bench.prove_loop $(ARGS)
+	@exec $(PY) -m nerapp.prove $(ARGS)
 
 .PHONY: shell
 shell: .venv/run.stamp ## Open Django's shell with the services up
