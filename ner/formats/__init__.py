@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from ner.formats import conll, gmb_csv, jsonl, plain
+from ner.formats import conll, csv_text, gmb_csv, jsonl, plain
 from ner.formats.source import (
     EmptyFile,
     NullCharacter,
@@ -25,7 +25,7 @@ from ner.spans import Example
 
 __all__ = ["FORMATS", "Format", "ReadReport", "detect", "read_examples"]
 
-Format = Literal["gmb_csv", "conll", "jsonl", "text"]
+Format = Literal["gmb_csv", "conll", "jsonl", "csv", "text"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _SAMPLE_BYTES = 65_536
@@ -52,6 +52,7 @@ def read_examples(
         "gmb_csv": lambda: gmb_csv.read(source, repair=repair, report=report),
         "conll": lambda: conll.read(source, repair=repair, report=report),
         "jsonl": lambda: jsonl.read(source, allow_overlap=allow_overlap, report=report),
+        "csv": lambda: csv_text.read(source, report=report),
         "text": lambda: plain.read(source, report=report),
     }
     chosen = detect(source) if format == "auto" else format
@@ -80,6 +81,8 @@ def detect(source: Source) -> Format:
         return "conll"
     if first.lstrip().startswith(("{", "[")):
         return "jsonl"
+    if csv_text.delimiter_of(first):
+        return "csv"
     return "text"
 
 

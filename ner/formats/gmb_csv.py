@@ -7,19 +7,12 @@ copies sometimes carry other tags, and would stand on both sides of a split.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from ner.formats.conll import TaggedToken, TagReader
-from ner.formats.source import (
-    BadRow,
-    EmptyFile,
-    ReadReport,
-    Source,
-    numbered_lines,
-    opened,
-)
+from ner.formats.source import BadRow, EmptyFile, ReadReport, Source, opened
+from ner.formats.table import only_column, read_table
 from ner.spans import Example
 
 _COLUMNS = ("sentence #", "word", "tag")
@@ -73,31 +66,14 @@ def _sentences(
 
 def _rows(stream: Iterable[bytes], encoding: str) -> Iterator[tuple[str, TaggedToken]]:
     """Sentence id (empty inside a sentence) and token of each row."""
-    lines = (line + "\n" for _, line in numbered_lines(stream, encoding=encoding))
-    table = csv.reader(lines, strict=True)
-    try:
-        header = next((row for row in table if row), None)
-        if header is None:
-            raise EmptyFile(line=1)
-        names = [name.strip().lower() for name in header]
-        for column in _COLUMNS:
-            if names.count(column) != 1:
-                problem = f"the header needs one column {column!r}"
-                raise BadRow(line=table.line_num, column=1, problem=problem)
-        sentence_at, word_at, tag_at = (names.index(column) for column in _COLUMNS)
-        empty = True
-        for row in table:
-            if not row:
-                continue
-            empty = False
-            if len(row) != len(header):
-                problem = f"{len(row)} columns where the header has {len(header)}"
-                raise BadRow(line=table.line_num, column=len(row), problem=problem)
-            if not row[word_at]:
-                raise BadRow(line=table.line_num, column=word_at + 1, problem="the word is empty")
-            token = TaggedToken(row[word_at], row[tag_at], table.line_num, tag_at + 1)
-            yield row[sentence_at], token
-        if empty:
-            raise EmptyFile(line=1)
-    except csv.Error as error:
-        raise BadRow(line=table.line_num, column=1, problem=str(error)) from error
+    names, rows = read_table(stream, encoding=encoding)
+    sentence_at, word_at, tag_at = (only_column(names, column) for column in _COLUMNS)
+    empty = True
+    for row in rows:
+        empty = False
+        word = row.cells[word_at]
+        if not word:
+            raise BadRow(line=row.line, column=word_at + 1, problem="the word is empty")
+        yield row.cells[sentence_at], TaggedToken(word, row.cells[tag_at], row.line, tag_at + 1)
+    if empty:
+        raise EmptyFile(line=1)

@@ -82,7 +82,9 @@ def opened(source: Source) -> Iterator[BinaryIO]:
         yield source
 
 
-def numbered_lines(stream: Iterable[bytes], *, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+def numbered_lines(
+    stream: Iterable[bytes], *, encoding: str = "utf-8", keep_ends: bool = False
+) -> Iterator[tuple[int, str]]:
     """Lines without their ends, counted from 1; only LF and CRLF end a line.
 
     Python's own text mode would also break lines at a lone CR, and `splitlines` at U+0085 and
@@ -105,7 +107,7 @@ def numbered_lines(stream: Iterable[bytes], *, encoding: str = "utf-8") -> Itera
         if "\0" in line:
             raise NullCharacter(line=number, column=line.index("\0") + 1)
         offset += len(raw)
-        yield number, line.removesuffix("\n").removesuffix("\r")
+        yield number, line if keep_ends else line.removesuffix("\n").removesuffix("\r")
 
 
 def checked(

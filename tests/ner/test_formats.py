@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner.errors import FormatError
-from ner.formats import ReadReport, conll, detect, gmb_csv, jsonl, plain, read_examples
+from ner.formats import ReadReport, conll, csv_text, detect, gmb_csv, jsonl, plain, read_examples
 from ner.spans import Example, Span
 
 Reader = Callable[..., Iterator[Example]]
@@ -373,7 +373,7 @@ def test_gmb_duplicates_are_read_once_and_counted() -> None:
         (HEADER + "Sentence: 1,Ann,N,O\n,ran,V,I-per\n", "bad_tag_sequence", 3),
         (HEADER + "Sentence: 1,Ann,N,X\n", "bad_row", 2),
         (HEADER.encode() + b"Sentence: 1,A\x81,N,O\n", "invalid_encoding", 2),
-        (HEADER + f"Sentence: 1,{'x' * 200_000},N,O\n", "bad_row", 2),
+        (HEADER + f"Sentence: 1,{'x' * 1_200_000},N,O\n", "bad_row", 2),
         (HEADER + "Sentence: 1,A\0nn,N,O\n", "null_character", 2),
     ],
 )
@@ -382,10 +382,50 @@ def test_gmb_errors_name_their_line(text: str | bytes, code: str, line: int) -> 
     assert (error.code, error.facts["line"]) == (code, line)
 
 
+# Tables of texts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,text\n7,Ann ran\n",
+        "Text;ID\r\nAnn ran;7\r\n",
+        "\ufefftext\tid\nAnn ran\t7",
+        '"id","text"\n"7","Ann ran"\n\n',
+    ],
+)
+def test_a_table_needs_only_a_text_column(text: str) -> None:
+    assert read(text, csv_text.read) == [Example("Ann ran", (), "7")]
+
+
+def test_a_quoted_text_keeps_its_line_ends_spaces_and_formulas() -> None:
+    texts = [example.text for example in read('text\n" a\r\n""b"" "\n=1+1\n', csv_text.read)]
+    assert texts == [' a\r\n"b" ', "=1+1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line"),
+    [
+        ("text\n", "empty_file", 1),
+        ('text\n" "\n', "empty_file", 1),
+        ("title,body\na,b\n", "bad_row", 1),
+        ("text,text\na,b\n", "bad_row", 1),
+        ("text,id\na,1\nb\n", "bad_row", 3),
+        ('text\na\n"b\n', "bad_row", 3),
+        ("text\na\0\n", "null_character", 2),
+        (b"text\ncaf\xe9\n", "invalid_encoding", 2),
+        ("text\n" + "x" * 1_200_000 + "\n", "bad_row", 2),
+    ],
+)
+def test_errors_of_a_table_name_their_line(text: str | bytes, code: str, line: int) -> None:
+    error = refused(text, csv_text.read)
+    assert (error.code, error.facts["line"]) == (code, line)
+
+
 # Every reader
 
 
-@pytest.mark.parametrize("reader", [conll.read, jsonl.read, plain.read, gmb_csv.read])
+@pytest.mark.parametrize("reader", [conll.read, jsonl.read, plain.read, gmb_csv.read, csv_text.read])
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\n"])
 def test_a_file_without_text_is_empty(reader: Reader, content: bytes) -> None:
     assert refused(content, reader).code == "empty_file"
@@ -422,7 +462,9 @@ def test_readers_are_lazy() -> None:
         ("-DOCSTART- -X- O O\n\nAnn N x I-per\n", "conll"),
         ('{"text": "Ann"}\n', "jsonl"),
         ('[\n{"text": "Ann"}]', "jsonl"),
+        ("id;text\n7;Ann ran home.\n", "csv"),
         ("Ann ran home.\nBob did not.\n", "text"),
+        ("A text, or so it seems.\n", "text"),
     ],
 )
 def test_the_format_is_recognised_by_content(tmp_path: Path, content: str, expected: str) -> None:

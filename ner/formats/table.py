@@ -1,0 +1,58 @@
+"""Comma-separated tables as bytes: a header, then rows that fit it, every fault with its line."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ner.formats.source import BadRow, EmptyFile, numbered_lines
+
+# Python's own limit (131,072) is below the length of a document; the setting is the process's.
+csv.field_size_limit(1_100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cells of one record and the line it ends on."""
+
+    line: int
+    cells: list[str]
+
+
+def read_table(
+    stream: Iterable[bytes], *, encoding: str = "utf-8", delimiter: str = ","
+) -> tuple[list[str], Iterator[Row]]:
+    """The header in lower case, and the rows; quoted cells keep their line ends as they are."""
+    lines = (line for _, line in numbered_lines(stream, encoding=encoding, keep_ends=True))
+    rows = _rows(lines, delimiter)
+    header = next(rows, None)
+    if header is None:
+        raise EmptyFile(line=1)
+    names = [name.strip().lower() for name in header.cells]
+    return names, _fitting(rows, len(names))
+
+
+def only_column(names: list[str], name: str) -> int:
+    """Where the one column of this name stands."""
+    if names.count(name) != 1:
+        raise BadRow(line=1, column=1, problem=f"the header needs one column {name!r}")
+    return names.index(name)
+
+
+def _rows(lines: Iterator[str], delimiter: str) -> Iterator[Row]:
+    table = csv.reader(lines, strict=True, delimiter=delimiter)
+    try:
+        for cells in table:
+            if cells:
+                yield Row(table.line_num, cells)
+    except csv.Error as error:
+        raise BadRow(line=table.line_num, column=1, problem=str(error)) from error
+
+
+def _fitting(rows: Iterator[Row], width: int) -> Iterator[Row]:
+    for row in rows:
+        if len(row.cells) != width:
+            problem = f"{len(row.cells)} columns where the header has {width}"
+            raise BadRow(line=row.line, column=len(row.cells), problem=problem)
+        yield row
