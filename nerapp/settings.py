@@ -28,7 +28,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SITE_ID = 1
 
 INSTALLED_APPS = [
-    "nerapp.admin_site.NerappAdminConfig",
+    "nerapp.apps.NerappAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -53,7 +53,7 @@ INSTALLED_APPS = [
     "feedback",
     "labeling",
     "retraining",
-    "nerapp",
+    "nerapp.apps.NerappConfig",
 ]
 
 MIDDLEWARE = [

@@ -23,7 +23,7 @@ def project(db: None) -> Project:
     )
 
 
-def _member(project: Project, name: str, role: str) -> User:
+def member(project: Project, name: str, role: str) -> User:
     user = User.objects.create_user(name, password=f"{name} has a long password")
     membership_set(project=project, user=user, role=role, actor=SYSTEM)
     return user
@@ -32,19 +32,19 @@ def _member(project: Project, name: str, role: str) -> User:
 @pytest.fixture
 def ana(project: Project) -> User:
     """Ana reviews."""
-    return _member(project, "ana", Membership.Role.REVIEWER)
+    return member(project, "ana", Membership.Role.REVIEWER)
 
 
 @pytest.fixture
 def ben(project: Project) -> User:
     """Ben reviews too."""
-    return _member(project, "ben", Membership.Role.REVIEWER)
+    return member(project, "ben", Membership.Role.REVIEWER)
 
 
 @pytest.fixture
 def mia(project: Project) -> User:
     """Mia owns the models: she trains and promotes."""
-    return _member(project, "mia", Membership.Role.ML_OWNER)
+    return member(project, "mia", Membership.Role.ML_OWNER)
 
 
 @pytest.fixture

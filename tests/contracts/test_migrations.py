@@ -27,4 +27,6 @@ def test_no_migration_breaks_the_code_that_still_runs() -> None:
         no_output=True,
     )
     linter.lint_all_migrations()
-    assert not linter.has_errors, "run: manage.py sqlmigrate on the newest migration and see the linter's rules"
+    assert not linter.has_errors, (
+        "run: manage.py sqlmigrate on the newest migration and see the linter's rules"
+    )

@@ -1,0 +1,119 @@
+"""Who gets what from which address. A new address without a row here fails the build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from corpus.models import Project
+
+SIGN_IN = 302
+#: name -> (method, what each of anonymous, otto (of no project), vera (viewer), ana (reviewer) gets).
+#: Machines' addresses take API keys only: a session opens nothing there.
+PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
+    "home": ("get", (SIGN_IN, 200, 302, 302)),
+    "sign_in_once": ("get", (410, 410, 410, 410)),
+    "labeling:project": ("get", (SIGN_IN, 404, 200, 200)),
+    "labeling:review": ("get", (SIGN_IN, 404, 403, 200)),
+    "labeling:next": ("post", (401, 404, 403, 200)),
+    "labeling:queue": ("get", (401, 404, 403, 200)),
+    "labeling:task": ("get", (401, 404, 403, 404)),
+    "labeling:submit": ("post", (401, 404, 403, 404)),
+    "labeling:skip": ("post", (401, 404, 403, 404)),
+    "labeling:renew": ("post", (401, 404, 403, 404)),
+    "labeling:release": ("post", (401, 404, 403, 404)),
+}
+MACHINES: dict[str, str] = {
+    "predict": "post",
+    "predict_batch": "post",
+    "models": "get",
+    "model": "get",
+    "feedback": "post",
+}
+#: Open to everybody, by decision: they say nothing about a project.
+OPEN = {"live", "ready", "schema", "docs"}
+#: For operators: staff by session, machines by the `ops` scope.
+OPERATORS = {"health", "metrics"}
+BODIES: dict[str, dict[str, Any]] = {
+    "labeling:submit": {"spans": [], "base_number": 0, "idempotency_key": "k"},
+    "labeling:skip": {"reason": "unsure"},
+}
+ARGUMENTS = {"slug": "orchard", "task_id": 1, "reference": "flagship@1", "token": "x"}
+
+
+def addresses(
+    patterns: list[URLPattern | URLResolver] | None = None, space: str = ""
+) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(pattern, URLResolver):
+            # Django's admin has a matrix of its own (tests/backoffice); allauth tests its own pages.
+            if str(pattern.pattern) not in {"admin/", "accounts/"}:
+                inner = f"{space}{pattern.namespace}:" if pattern.namespace else space
+                yield from addresses(pattern.url_patterns, inner)
+        elif pattern.name:
+            yield space + pattern.name, pattern
+
+
+def url_of(name: str) -> str:
+    pattern = dict(addresses())[name].pattern
+    return reverse(name, kwargs={key: ARGUMENTS[key] for key in pattern.converters})
+
+
+def ask(client: Client, name: str, method: str) -> int:
+    call = getattr(client, method)
+    options: dict[str, Any] = {}
+    if method == "post":
+        options = {"data": BODIES.get(name, {}), "content_type": "application/json"}
+    return int(call(url_of(name), **options).status_code)
+
+
+def test_every_address_has_a_row() -> None:
+    assert {name for name, _ in addresses()} == {*PAGES, *MACHINES, *OPEN, *OPERATORS}
+
+
+@pytest.fixture
+def vera(project: Project) -> User:
+    """Vera may look and not touch."""
+    from tests.people import member
+
+    return member(project, "vera", "viewer")
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_people_get_what_their_role_allows(name: str, otto: User, vera: User, ana: User) -> None:
+    method, expected = PAGES[name]
+    got = []
+    for person in (None, otto, vera, ana):
+        client = Client()
+        if person:
+            client.force_login(person)
+        got.append(ask(client, name, method))
+    assert tuple(got) == expected
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+def test_machines_addresses_take_keys_and_no_session(name: str, ada: User, project: Project) -> None:
+    client = Client()
+    assert ask(client, name, MACHINES[name]) == 401
+    client.force_login(ada)
+    assert ask(client, name, MACHINES[name]) == 401
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS))
+def test_operators_addresses_are_closed_to_everybody_else(name: str, ana: User, ada: User) -> None:
+    client = Client()
+    assert ask(client, name, "get") in {401, 404}
+    client.force_login(ana)
+    assert ask(client, name, "get") in {401, 403, 404}
+    client.force_login(ada)
+    assert ask(client, name, "get") == 200
+
+
+@pytest.mark.parametrize("name", sorted(OPEN - {"ready"}))
+def test_open_addresses_answer_anybody(name: str, db: None) -> None:
+    assert ask(Client(), name, "get") == 200
