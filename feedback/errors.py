@@ -58,6 +58,14 @@ class VersionRequired(DomainError):
     code = "version_required"
     status = 428
 
+    def __init__(self, *, current: Correction) -> None:
+        super().__init__(number=current.number)
+        self.current = current
+
+    def extensions(self) -> dict[str, Any]:
+        """What there is now, so that the caller can start from it."""
+        return {"current": {"number": self.current.number, "spans": self.current.spans}}
+
 
 class IdempotencyKeyInvalid(Invalid):
     """An idempotency key is 1 to 255 printable ASCII characters."""
@@ -89,3 +97,27 @@ class CommentTooLong(Invalid):
 
     code = "comment_too_long"
     status = 413
+
+
+class EitherSpansOrRating(Invalid):
+    """Send either spans, or a rating with an optional comment."""
+
+    code = "spans_or_rating"
+
+
+class IdempotencyKeyTwice(Invalid):
+    """The idempotency keys of the header and of the body differ."""
+
+    code = "invalid_idempotency_key"
+
+
+class VersionMalformed(Invalid):
+    """If-Match holds the number of the correction you started from, such as "3"."""
+
+    code = "invalid_version"
+
+
+class SpanFieldUnknown(Invalid):
+    """Span {index} has {count} unknown fields; known are start, end, label and text."""
+
+    code = "unknown_field"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from corpus.models import Document, Project
 from feedback.models import Correction
@@ -26,3 +26,9 @@ def corrections_since(project: Project, after: datetime | None) -> QuerySet[Corr
     """The corrections stored after a moment, oldest first; all of them for None."""
     found = Correction.objects.filter(project=project).order_by("created_at", "id")
     return found if after is None else found.filter(created_at__gt=after)
+
+
+def decisions_count(correction: Correction) -> dict[str, int]:
+    """How often each decision was made in a correction."""
+    decided = correction.decisions.values_list("decision").annotate(count=Count("id")).order_by("decision")
+    return dict(decided)

@@ -15,7 +15,7 @@ from audit.services import Actor, event_record
 from corpus.errors import DocumentErased, LabelRetired
 from corpus.models import Document, Label, LabelSet, Project
 from corpus.selectors import label_set_current, labels_of
-from corpus.services import label_set_freeze
+from corpus.services import document_store, label_set_freeze
 from feedback.errors import (
     CommentTooLong,
     IdempotencyKeyInvalid,
@@ -24,6 +24,7 @@ from feedback.errors import (
     ScoreOutOfRange,
     SpansRefused,
     StaleVersion,
+    VersionRequired,
     VersionUnknown,
 )
 from feedback.models import Correction, Rating, SpanDecision, Stratum
@@ -129,6 +130,49 @@ def correction_submit(
             },
         )
         return correction
+
+
+@transaction.atomic
+def prediction_correct(
+    *,
+    prediction: Prediction,
+    spans: Sequence[Mapping[str, Any]],
+    base_number: int | None,
+    api_key: ApiKey,
+    milliseconds: int,
+    idempotency_key: str,
+    offset_unit: OffsetUnit = "codepoint",
+) -> Correction:
+    """Store a caller's correction of a prediction; a text that was only predicted becomes a document.
+
+    Without a `base_number` the caller starts from the prediction itself, which is enough until the
+    document has a correction; then VersionRequired is raised.
+    """
+    document = prediction.document
+    if document is None:
+        document, _ = document_store(
+            project=prediction.project,
+            text=prediction.text,
+            source=Stratum.API,
+            language=prediction.language or "en",
+        )
+    if base_number is None:
+        known = Correction.objects.filter(idempotency_key=idempotency_key, api_key=api_key).first()
+        current = correction_current(document)
+        if known is None and current is not None:
+            raise VersionRequired(current=current)
+        base_number = known.number - 1 if known else 0
+    return correction_submit(
+        document=document,
+        spans=spans,
+        base_number=base_number,
+        api_key=api_key,
+        prediction=prediction,
+        stratum=Stratum.API,
+        milliseconds=milliseconds,
+        idempotency_key=idempotency_key,
+        offset_unit=offset_unit,
+    )
 
 
 def rating_submit(

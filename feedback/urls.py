@@ -1,5 +1,11 @@
+"""The addresses of feedback, below `/api/v1/`."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from feedback.api import FeedbackView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("feedback", FeedbackView.as_view(), name="feedback"),
+]

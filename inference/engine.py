@@ -178,9 +178,9 @@ class Engine:
             for kept in (self._loading, self._recognisers, self._table, self._refusals):
                 kept.clear()
 
-    def table(self) -> list[Serving]:
-        """What every slot of this process serves now."""
-        return list(self._table.values())
+    def table(self) -> dict[tuple[int, str], Serving]:
+        """What this process serves now, by project and slot."""
+        return dict(self._table)
 
     def refusals(self) -> list[Refusal]:
         """Deployments that this process could not follow."""

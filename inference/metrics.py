@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DatabaseError
 from prometheus_client import Counter, Gauge, Histogram
 
+from inference.errors import Unavailable
+
 PREDICTED = Counter("ner_texts_predicted", "Texts answered.", ["slot"])
-FAILED = Counter("ner_predictions_failed", "Prediction requests that no model could answer.", ["reason"])
+FAILED = Counter("ner_predictions_failed", "Requests that were in order and could not be answered.")
 SECONDS = Histogram(
     "ner_prediction_seconds",
     "Time to recognise and record one request.",
@@ -20,3 +26,10 @@ RATE_LIMITED = Counter("ner_rate_limited", "Requests refused by the rate limit."
 RATE_DEGRADED = Counter(
     "ner_rate_limit_degraded", "Requests limited by this process alone, Redis being away."
 )
+
+
+@contextmanager
+def measured(kind: str) -> Iterator[None]:
+    """Count and time one request; refusals that are the caller's doing are no failures."""
+    with SECONDS.labels(kind=kind).time(), FAILED.count_exceptions((Unavailable, DatabaseError)):
+        yield

@@ -12,6 +12,8 @@ app = Celery("nerapp")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
+from nerapp import heartbeat  # noqa: E402, F401  (its signal receivers; it needs the settings named above)
+
 
 @signals.setup_logging.connect
 def keep_our_logging(**_: object) -> None:

@@ -6,12 +6,17 @@ from django.contrib import admin
 from django.urls import include, path
 
 from nerapp import views
+from nerapp.health import HealthView, LiveView, MetricsView, ReadyView
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("sign-in/<str:token>/", views.sign_in_once, name="sign_in_once"),
     path("api/v1/", include("inference.urls")),
     path("api/v1/", include("feedback.urls")),
+    path("api/v1/live", LiveView.as_view(), name="live"),
+    path("api/v1/ready", ReadyView.as_view(), name="ready"),
+    path("api/v1/health", HealthView.as_view(), name="health"),
+    path("api/v1/metrics", MetricsView.as_view(), name="metrics"),
     path("projects/", include("labeling.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),

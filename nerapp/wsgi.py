@@ -9,3 +9,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nerapp.settings")
 
 application = get_wsgi_application()
+
+from inference.upkeep import upkeep  # noqa: E402  (needs the apps that the line above loads)
+
+upkeep.start()

@@ -52,7 +52,7 @@ class PredictView(APIView):
         started = time.perf_counter()
         asked: PredictRequest = request.data or _missing("text")
         text_check(asked.text, limit=settings.LIMITS["predict_characters"])
-        with metrics.SECONDS.labels(kind="predict").time():
+        with metrics.measured("predict"):
             choice = _choose(request.user, asked)
             [answer] = _ask(request, asked, choice, [asked.text])
         return Response(
@@ -92,7 +92,7 @@ class BatchView(APIView):
         asked: BatchRequest = request.data or _missing("texts")
         items = _items(asked.texts)
         good = {item.index: text for item, text in items if isinstance(text, str)}
-        with metrics.SECONDS.labels(kind="batch").time():
+        with metrics.measured("batch"):
             choice = _choose(request.user, asked)
             answers = dict(zip(good, _ask(request, asked, choice, list(good.values())), strict=True))
         for item, _ in items:

@@ -1,0 +1,180 @@
+"""`POST feedback`: what a caller's human says about a prediction."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from msgspec import UNSET
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from corpus.errors import FieldRequired
+from feedback.bodies import FeedbackRequest, FeedbackResponse, SpanNotice, StoredSpan
+from feedback.errors import (
+    EitherSpansOrRating,
+    IdempotencyKeyTwice,
+    SpanFieldUnknown,
+    VersionMalformed,
+)
+from feedback.models import Correction, Rating
+from feedback.selectors import decisions_count
+from feedback.services import prediction_correct, rating_submit
+from inference.models import ApiKey, Prediction
+from inference.selectors import prediction_get
+from ner.spans import Span, Utf16Index, span_warnings
+
+_ETAG = re.compile(r'(?:W/)?"?(\d{1,9})"?\Z', re.ASCII)
+_SPAN_FIELDS = {"start", "end", "label", "text"}
+_OF_CORRECTION = (
+    "Counts towards the project's next retraining, as a training example. It never enters the test split: "
+    "only randomly drawn reviews may judge a model."
+)
+_OF_RATING = "Kept for the quality reports; models are trained on corrected spans, not on ratings."
+
+
+class FeedbackView(APIView):
+    """Correct or rate a prediction."""
+
+    scope = ApiKey.Scope.FEEDBACK
+    body = FeedbackRequest
+    body_limit = settings.LIMITS["feedback_body_bytes"]
+
+    def cost(self, request: Request) -> int:
+        """One, however many spans."""
+        return 1
+
+    @extend_schema(
+        operation_id="feedback",
+        tags=["feedback"],
+        request=FeedbackRequest,
+        responses=FeedbackResponse,
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key",
+                {"type": "string", "pattern": "^[!-~]{1,255}$"},
+                OpenApiParameter.HEADER,
+                description="A retry under the same key is stored once and gets the same answer.",
+            ),
+            OpenApiParameter(
+                "If-Match",
+                {"type": "string", "pattern": '^"?[0-9]{1,9}"?$'},
+                OpenApiParameter.HEADER,
+                description="The number of the correction you started from. Needed once one exists.",
+            ),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        said: FeedbackRequest = request.data or _missing("prediction_id")
+        key: ApiKey = request.auth
+        prediction = prediction_get(project=key.project, prediction_id=said.prediction_id)
+        idempotency_key = _idempotency_key(request, said)
+        if said.spans is UNSET and said.rating is not UNSET:
+            rating = rating_submit(
+                prediction=prediction,
+                score=said.rating,
+                comment=said.comment,
+                api_key=key,
+                idempotency_key=idempotency_key,
+            )
+            return Response(_of_rating(rating, request))
+        if said.spans is UNSET or said.rating is not UNSET or said.comment:
+            raise EitherSpansOrRating(pointer="/spans")
+        _fields_check(said.spans)
+        correction = prediction_correct(
+            prediction=prediction,
+            spans=said.spans,
+            base_number=_base_number(request),
+            api_key=key,
+            milliseconds=said.milliseconds,
+            idempotency_key=idempotency_key,
+            offset_unit=said.offset_unit,
+        )
+        return Response(
+            _of_correction(correction, prediction, said, request),
+            headers={"ETag": f'"{correction.number}"'},
+        )
+
+
+def _missing(field: str) -> Any:
+    raise FieldRequired(pointer=f"/{field}", field=field)
+
+
+def _idempotency_key(request: Request, said: FeedbackRequest) -> str:
+    """The header's or the body's; without one, this request is a case of its own."""
+    header = request.headers.get("Idempotency-Key")
+    field = None if said.idempotency_key is UNSET else said.idempotency_key
+    if header is not None and field is not None and header != field:
+        raise IdempotencyKeyTwice(pointer="/idempotency_key")
+    for given in (header, field):
+        if given is not None:
+            return given
+    return uuid.uuid4().hex
+
+
+def _base_number(request: Request) -> int | None:
+    header = request.headers.get("If-Match")
+    if header is None:
+        return None
+    found = _ETAG.match(header.strip())
+    if found is None:
+        raise VersionMalformed()
+    return int(found[1])
+
+
+def _fields_check(spans: list[Any]) -> None:
+    for index, span in enumerate(spans):
+        if isinstance(span, dict) and (unknown := span.keys() - _SPAN_FIELDS):
+            raise SpanFieldUnknown(pointer=f"/spans/{index}", index=index, count=len(unknown))
+
+
+def _of_correction(
+    correction: Correction, prediction: Prediction, said: FeedbackRequest, request: Request
+) -> FeedbackResponse:
+    text = correction.document.text
+    spans = [Span.from_json(body) for body in correction.spans]
+    place = Utf16Index(text).to_utf16 if said.offset_unit == "utf16" else int
+    return FeedbackResponse(
+        id=str(correction.pk),
+        kind="correction",
+        prediction_id=prediction.pk,
+        document_id=correction.document_id,
+        number=correction.number,
+        spans=[
+            StoredSpan(
+                start=place(span.start),
+                end=place(span.end),
+                label=span.label,
+                text=text[span.start : span.end],
+            )
+            for span in spans
+        ],
+        offset_unit=said.offset_unit,
+        decisions=decisions_count(correction),
+        warnings=[
+            SpanNotice(code=found.code, index=found.index, detail=found.detail)
+            for found in span_warnings(text, spans)
+        ],
+        retraining=_OF_CORRECTION,
+        request_id=str(getattr(request, "request_id", "")),
+    )
+
+
+def _of_rating(rating: Rating, request: Request) -> FeedbackResponse:
+    return FeedbackResponse(
+        id=str(rating.pk),
+        kind="rating",
+        prediction_id=rating.prediction_id,
+        document_id=rating.prediction.document_id,
+        number=None,
+        spans=None,
+        offset_unit="codepoint",
+        decisions={},
+        warnings=[],
+        retraining=_OF_RATING,
+        request_id=str(getattr(request, "request_id", "")),
+    )

@@ -1,0 +1,61 @@
+"""What a web process does beside answering: follow promotions, note which keys are in use.
+
+One thread per process, off the request path. A process made by fork starts its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import structlog
+from django.conf import settings
+from django.db import close_old_connections, connection
+
+from inference.authentication import key_ring
+from inference.engine import engine
+
+log = structlog.get_logger(__name__)
+
+_KEYS_EVERY_SECONDS = 60.0
+
+
+class Upkeep:
+    """The thread and when it last did what."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._keys_at = 0.0
+
+    def start(self) -> None:
+        """Load what is deployed and keep following it, in this process and in what it forks."""
+        if self._thread is not None:
+            return
+        os.register_at_fork(after_in_child=self._run)
+        self._run()
+
+    def _run(self) -> None:
+        engine.follows = True
+        self._thread = threading.Thread(target=self._forever, name="upkeep", daemon=True)
+        self._thread.start()
+
+    def _forever(self) -> None:
+        while True:
+            self.turn()
+            time.sleep(settings.DEPLOYMENT_POLL_SECONDS)
+
+    def turn(self) -> None:
+        """Look once. Whatever fails is tried again at the next turn."""
+        close_old_connections()
+        try:
+            engine.refresh()
+            if time.monotonic() - self._keys_at >= _KEYS_EVERY_SECONDS:
+                self._keys_at = time.monotonic()
+                key_ring.used_flush()
+        except Exception as error:  # noqa: BLE001  (a thread that dies would leave this process behind for good)
+            log.warning("upkeep failed", error=type(error).__name__)
+            connection.close()
+
+
+upkeep = Upkeep()
