@@ -1,0 +1,112 @@
+"""Champion and candidate sit the same exams with the runtime that serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings
+
+from audit.services import SYSTEM
+from corpus.models import Project
+from feedback.models import Stratum
+from inference.models import Evaluation, ModelVersion
+from inference.services import version_register
+from retraining.models import RetrainPolicy
+from retraining.services import policy_change, training_set_freeze
+from retraining.services.exams import candidate_judge, exam_in_general, exam_of_project, exam_sit
+from tests.bundles import WORDS, tiny_bundle
+from tests.retraining.conftest import Correct
+
+pytestmark = pytest.mark.django_db
+LABELS = ("geo", "gpe", "org", "per", "tim", "art", "eve", "nat", "cultivar")
+
+
+@pytest.fixture(autouse=True)
+def _own_data_dir(settings: LazySettings, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path / "data"
+
+
+def version(project: Project, folder: Path, **words: str) -> ModelVersion:
+    """A version that knows these words besides the usual ones."""
+    bundle = tiny_bundle(folder / "-".join(words or ["plain"]), {**WORDS, **words}, labels=LABELS)
+    return version_register(path=bundle, name=project.slug, project=project, actor=SYSTEM)
+
+
+@pytest.fixture
+def policy(project: Project) -> RetrainPolicy:
+    """Ten documents are enough for a test."""
+    return policy_change(project=project, actor=SYSTEM, min_test_documents=10)
+
+
+def test_a_better_candidate_passes(
+    project: Project, correct: Correct, policy: RetrainPolicy, tmp_path: Path
+) -> None:
+    correct(40, Stratum.RANDOM)
+    decision = candidate_judge(
+        champion=version(project, tmp_path),
+        candidate=version(project, tmp_path, Bramley="B-cultivar"),
+        training_set=training_set_freeze(project=project),
+        policy=policy,
+    )
+    assert decision.passed, decision.reasons
+    assert Evaluation.objects.filter(kind="test").count() == 2
+    assert Evaluation.objects.filter(kind="general").count() == 2
+
+
+def test_a_candidate_that_forgot_is_refused(
+    project: Project, correct: Correct, policy: RetrainPolicy, tmp_path: Path
+) -> None:
+    correct(40, Stratum.RANDOM)
+    forgetful = tiny_bundle(tmp_path / "forgetful", {"Bramley": "B-cultivar"}, labels=LABELS)
+    learned = {
+        example.text[span.start : span.end]: f"B-{span.label}"
+        for example in exam_in_general().examples
+        for span in example.spans
+        if example.text[span.start : span.end].isalpha()
+    }
+    wise = tiny_bundle(tmp_path / "wise", learned, labels=LABELS)
+    decision = candidate_judge(
+        champion=version_register(path=wise, name=project.slug, project=project, actor=SYSTEM),
+        candidate=version_register(path=forgetful, name=project.slug, project=project, actor=SYSTEM),
+        training_set=training_set_freeze(project=project),
+        policy=policy,
+    )
+    refused = {reason.code for reason in decision.reasons if not reason.passed}
+    assert refused == {"forgetting"}
+
+
+def test_too_few_random_documents_are_said_and_nothing_passes(
+    project: Project, correct: Correct, tmp_path: Path
+) -> None:
+    correct(3, Stratum.RANDOM)
+    correct(30, Stratum.UNCERTAIN)
+    decision = candidate_judge(
+        champion=version(project, tmp_path),
+        candidate=version(project, tmp_path, Bramley="B-cultivar"),
+        training_set=training_set_freeze(project=project),
+        policy=RetrainPolicy(project=project),
+    )
+    assert not decision.passed
+    reason = next(reason for reason in decision.reasons if reason.code == "test_documents")
+    assert not reason.passed
+    assert "20 are needed" in reason.message or "nothing can be measured" in reason.message
+
+
+def test_labels_that_nobody_looked_for_are_neither_right_nor_wrong(
+    project: Project, correct: Correct, tmp_path: Path
+) -> None:
+    exam = exam_in_general()
+    assert "cultivar" not in exam.labels
+    plain = exam_sit(exam=exam, version=version(project, tmp_path))
+    word = exam.examples[0].text.split()[1]
+    eager = exam_sit(exam=exam, version=version(project, tmp_path, **{word: "B-cultivar"}))
+    assert plain.micro == eager.micro
+
+
+def test_the_same_exam_has_the_same_certificate(project: Project, correct: Correct, tmp_path: Path) -> None:
+    correct(30, Stratum.RANDOM)
+    sitting = version(project, tmp_path)
+    for _ in range(2):
+        exam_sit(exam=exam_of_project(training_set=training_set_freeze(project=project)), version=sitting)
+    assert Evaluation.objects.count() == 1
