@@ -303,8 +303,7 @@ def _derived(values: dict[str, str]) -> dict[str, Any]:
         filled.setdefault("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
         if "REDIS_URL" in filled:
             filled.setdefault("CACHE_URL", _sibling(filled["REDIS_URL"], "1"))
-    if "DATABASE_URL" in filled:
-        filled.setdefault("MLFLOW_TRACKING_URI", _sibling(filled["DATABASE_URL"], "mlflow"))
+    filled.setdefault("MLFLOW_TRACKING_URI", _sibling(filled.get("DATABASE_URL", _NO_DATABASE), "mlflow"))
     filled.setdefault("LOG_FORMAT", "json" if production else "console")
     filled.setdefault("NERAPP_DATA_DIR", str(Path(values.get("NERAPP_HOME", PROJECT / ".local")) / "data"))
     return filled

@@ -100,7 +100,7 @@ class Supervisor:
             _kill_group(popen)
         self._pump_rest(child)
         if popen.returncode:
-            last = "; ".join(child.last_lines[-3:]) or f"exit code {popen.returncode}"
+            last = "; ".join(child.last_lines[-1:]) or f"exit code {popen.returncode}"
             raise StartFailed(f"{spec.name} failed: {last}")
         return "\n".join(kept)
 
@@ -109,7 +109,7 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while not ready():
             if child.failures > 3 or time.monotonic() > deadline:
-                last = "; ".join(child.last_lines[-3:]) or "it said nothing"
+                last = "; ".join(child.last_lines[-1:]) or "it said nothing"
                 raise StartFailed(f"{what} did not start: {last}")
             self.step(0.05)
 
