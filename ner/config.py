@@ -61,6 +61,9 @@ class TrainConfig:
     ``batch_tokens`` bounds a batch by its words, not its sentences. ``word_dropout`` hides words
     and ``rare_dropout`` rare ones, so that the model learns what to do with unknown ones.
     ``class_weights`` gives sentences with rare labels more weight.
+
+    A run that continues a champion takes about ``fine_tuning_steps`` steps instead of ``epochs``;
+    ``rehearsal_share`` of its words are rehearsed, and old weights learn at ``old_rate`` of the rate.
     """
 
     family: str = "flagship"
@@ -75,6 +78,9 @@ class TrainConfig:
     min_count: int = 2
     patience: int = 3
     class_weights: bool = False
+    fine_tuning_steps: int = 600
+    rehearsal_share: float = 0.5
+    old_rate: float = 0.3
     seed: int = 1
     threads: int = 1
 

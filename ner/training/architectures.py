@@ -72,15 +72,15 @@ _FAMILIES = {
             case_dim=8,
             hash_dim=24,
             layers=(
-                Layer(kind="dropout", rate=0.2),
+                Layer(kind="dropout", rate=0.25),
                 Layer(kind="dense", units=160),
-                *_windows(160, (1, 2, 4, 8), 0.2),
-                Layer(kind="dropout", rate=0.2),
+                *_windows(160, (1, 2, 4, 8), 0.3),
+                Layer(kind="dropout", rate=0.3),
             ),
             output="crf",
         ),
         FeatureSettings(lowercase=True, hashed=("prefix3", "suffix2", "suffix3", "shape"), vectors=100),
-        TrainConfig(family="flagship", epochs=8),
+        TrainConfig(family="flagship", epochs=6, word_dropout=0.25, rare_dropout=0.5),
     ),
 }
 

@@ -1,14 +1,14 @@
 """From labelled texts to batches of numbers.
 
-A training sentence may be only partly known: each word carries its tag, or ``ANY`` where nothing is
-known about it, and each sentence says which tags an ``O`` might hide. Texts labelled by a person
-hide nothing; texts labelled by an earlier model hide every label that model did not know.
+A training sentence may be only partly known: a word carries its tag, or ``UNKNOWN`` where nothing is
+known about it, and the sentence says which labels an ``O`` of it might hide. What a person labelled
+is known completely; what an earlier model labelled may not be.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,17 +20,19 @@ from ner.spans import Example
 from ner.tags import OUTSIDE, encode, split_tag, tag_names
 from ner.text import sentences
 
-ANY = -1
+# The tag of a word nothing is known about, by name and by number.
+UNKNOWN, ANY = "?", -1
 _RARE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """The words of one sentence with their tags."""
+    """The words of one sentence with their tags; an ``O`` of it may hide the ``hidden`` labels."""
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
     weight: float = 1.0
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +95,16 @@ def vocabulary(counts: Counter[str], *, min_count: int) -> tuple[str, ...]:
 
 
 def encode_sentences(
-    sentences: Iterable[Sentence],
-    encoder: FeatureEncoder,
-    labels: Sequence[str],
-    *,
-    hidden: Collection[str] = (),
+    sentences: Iterable[Sentence], encoder: FeatureEncoder, labels: Sequence[str]
 ) -> list[Encoded]:
-    """Sentences as numbers; ``hidden`` are labels that whoever tagged them did not look for."""
+    """Sentences as numbers."""
     names = tag_names(labels)
-    ids = {tag: place for place, tag in enumerate(names)} | {"?": ANY}
-    concealed = np.array([split_tag(tag)[1] in hidden for tag in names])
+    ids = {tag: place for place, tag in enumerate(names)} | {UNKNOWN: ANY}
     return [
         Encoded(
             encoder.encode(sentence.words),
             np.array([ids[tag] for tag in sentence.tags], dtype=np.int32),
-            concealed,
+            np.array([split_tag(tag)[1] in sentence.hidden for tag in names]),
             sentence.weight,
         )
         for sentence in sentences

@@ -1,6 +1,6 @@
 """What a run starts with: sentences as numbers, a vocabulary and first weights.
 
-There are two ways in: ``fresh_job`` knows nothing, ``fine_tuning_job`` continues a champion.
+``fresh_job`` knows nothing; ``ner.training.finetune`` makes the job that continues a champion.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ner.bundle import Bundle
 from ner.config import Architecture, FeatureSettings, TrainConfig
 from ner.decode import Transitions
 from ner.errors import TrainingFailed
@@ -75,7 +74,8 @@ def fresh_job(
     """A model that starts from nothing but, perhaps, pretrained vectors."""
     chosen = family(config.family)
     sentences = list(read_sentences(train))
-    labels = config.labels or labels_of(sentences)
+    held_back = list(read_sentences(dev))
+    labels = tuple(dict.fromkeys((*config.labels, *labels_of([*sentences, *held_back]))))
     if not labels:
         raise TrainingFailed(problem="no text holds an entity")
     pretrained = None
@@ -89,7 +89,7 @@ def fresh_job(
     encoder = FeatureEncoder(chosen.features, words, known)
     weighed = weigh_by_class(sentences) if config.class_weights else sentences
     encoded = encode_sentences(weighed, encoder, labels)
-    held_out = encode_sentences(read_sentences(dev), encoder, labels)
+    held_out = encode_sentences(held_back, encoder, labels)
     weights = initial_weights(
         chosen.architecture,
         chosen.features,
@@ -111,16 +111,3 @@ def fresh_job(
         summary=f"{len(encoded)} sentences, {len(words)} words, {len(labels)} labels",
         facts={"sentences": len(encoded), "words": len(words)},
     )
-
-
-def fine_tuning_job(
-    config: TrainConfig,
-    *,
-    champion: Bundle,
-    train: Sequence[Example],
-    dev: Sequence[Example],
-    rehearsal_texts: Sequence[str],
-    rehearsal_examples: Sequence[Example],
-) -> Job:
-    """A model that continues a champion."""
-    raise NotImplementedError

@@ -31,7 +31,8 @@ from ner.errors import TrainingCancelled, TrainingFailed
 from ner.spans import Example
 from ner.tags import chunks, tag_names
 from ner.training.data import Batch, Encoded, WordDropout, batches
-from ner.training.jobs import Job, fine_tuning_job, fresh_job, transitions_of
+from ner.training.finetune import fine_tuning_job
+from ner.training.jobs import Job, fresh_job, transitions_of
 from ner.training.network import Network, Weights
 from ner.training.optimizer import Adam
 from ner.training.write import write_model
@@ -103,6 +104,8 @@ def train(
             rehearsal_texts=rehearsal_texts,
             rehearsal_examples=rehearsal_examples,
         )
+    if not job.draw(np.random.default_rng(config.seed)):
+        raise TrainingFailed(problem="the texts hold no words")
     yield from _Run(config, job, out, checkpoint, should_stop).events()
 
 

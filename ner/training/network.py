@@ -101,7 +101,7 @@ class Network:
         flow = tf.concat(parts, axis=2)
         mask = tf.sequence_mask(lengths, tf.shape(features)[1], dtype=tf.float32)[:, :, None]
         for place, layer in enumerate(self.architecture.layers):
-            layer_seed = None if seed is None else seed + [0, place + 1]
+            layer_seed = None if seed is None else tf.stack([seed[0], seed[1] + place + 1])
             flow = self._layer(place, layer, flow, mask, lengths, layer_seed)
         return flow @ variables["out.kernel"] + variables["out.bias"]
 
