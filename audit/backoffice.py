@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -64,6 +65,11 @@ class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 class ReadOnlyAdmin(BackOfficeAdmin):
     """Rows that are history: they are looked at, never added or changed by hand."""
+
+    @property
+    def media(self) -> forms.Media:
+        """Nothing to fill in, nothing to load."""
+        return forms.Media()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from nerapp.heartbeat import QUEUES, workers_alive
+
 register = template.Library()
 
 HUES = 12
@@ -25,6 +27,30 @@ def theme_attribute(context: Context) -> str | SafeString:
     request = context.get("request")
     theme = request.COOKIES.get("theme", "") if request else ""
     return format_html(' data-theme="{}"', theme) if theme in {"light", "dark"} else ""
+
+
+#: What stands still without a worker of each queue.
+_WORK = {
+    "default": "new texts do not reach the queue, and nobody asks whether a retraining is due",
+    "predict": "batches sent by callers wait",
+    "train": "queued trainings wait",
+}
+
+
+@register.inclusion_tag("partials/parts_missing.html", takes_context=True)
+def parts_missing(context: Context) -> dict[str, Any]:
+    """The parts of nerapp that do not run, what that means, and how to start them."""
+    user = context.get("user")
+    if user is None or not user.is_authenticated:
+        return {"missing": [], "redis_down": False}
+    alive = workers_alive()
+    missing = [] if alive is None else [queue for queue in QUEUES if queue not in alive]
+    return {
+        "redis_down": alive is None,
+        "missing": [{"queue": queue, "work": _WORK[queue]} for queue in missing],
+        "all": len(missing) == len(QUEUES),
+        "queues": ",".join(missing),
+    }
 
 
 @register.filter

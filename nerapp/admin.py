@@ -1,0 +1,279 @@
+"""Model versions and the slots that point at them: the pages that need every layer of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from axes.models import AccessFailureLog, AccessLog
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST, require_safe
+
+from audit.selectors import events_of
+from audit.services import Actor
+from corpus.backoffice import ProjectFilter, ProjectHistory, may, refusals_told, require
+from corpus.errors import Conflict
+from corpus.models import Project
+from corpus.selectors import projects_visible
+from inference.errors import DeploymentMoved
+from inference.models import Deployment, Evaluation, ModelVersion
+from inference.selectors import deployment_of, version_f1
+from inference.services import version_promote, version_roll_back
+from nerapp.version_page import (
+    deployments_of,
+    errors_of,
+    exam_for,
+    exams_of,
+    measured,
+    places_of,
+    run_of,
+)
+from retraining.admin import verdict_words
+from retraining.services import candidate_promote
+
+PROMOTE = "inference.promote_modelversion"
+
+# Accounts have no e-mail address here, second factors are their owner's business, and of the sign-ins the
+# failed ones are what somebody may have to look at.
+for model in (EmailAddress, Authenticator, AccessFailureLog, AccessLog):
+    admin.site.unregister(model)
+
+
+class NoSuchPlace(Conflict):
+    """This version cannot serve this project."""
+
+    code = "no_such_place"
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(ProjectHistory):
+    list_display = ("named", "project", "serves", "family", "verdict", "f1", "size", "created_at")
+    list_filter: ClassVar[Any] = (ProjectFilter, "origin", "family")
+    list_select_related = ("project", "training_run")
+    search_fields = ("name", "sha256__startswith")
+    search_help_text = "The name, or how the SHA-256 of the bundle begins"
+    change_form_template = "admin/inference/version_page.html"
+    fields: ClassVar[Sequence[str]] = ()
+
+    def visible_to(self, projects: QuerySet[Project]) -> Q:
+        return Q(project__in=projects) | Q(project=None)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
+        return super().get_queryset(request).prefetch_related("deployments__project", "evaluations")
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/promote/", wrap(self.promote_view), name="inference_modelversion_promote"),
+            path("<int:pk>/errors/", wrap(self.errors_view), name="inference_modelversion_errors"),
+            *super().get_urls(),
+        ]
+
+    # --- The list ---------------------------------------------------------------------------------------------
+
+    @admin.display(description="version", ordering="name")
+    def named(self, version: ModelVersion) -> str:
+        return str(version)
+
+    @admin.display(description="serves")
+    def serves(self, version: ModelVersion) -> SafeString | str:
+        slots = [(one.get_slot_display().lower(), one.project.name) for one in version.deployments.all()]
+        return (
+            format_html_join(" ", '<span class="state busy">{} of {}</span>', slots) if slots else "–"
+        )
+
+    @admin.display(description="gate")
+    def verdict(self, version: ModelVersion) -> SafeString | str:
+        run = getattr(version, "training_run", None)
+        if run is None or run.verdict is None:
+            return "–"
+        state = "good" if run.verdict["passed"] else "bad"
+        return format_html('<span class="state {}">{}</span>', state, verdict_words(run))
+
+    @admin.display(description="F1")
+    def f1(self, version: ModelVersion) -> str:
+        tests = [one for one in version.evaluations.all() if one.kind == Evaluation.Kind.TEST]
+        if tests:
+            return f"{100 * max(tests, key=lambda one: one.created_at).f1:.1f}"
+        micro = measured(version).get("micro", {})
+        return f"{100 * micro['f1']:.1f} (GMB)" if "f1" in micro else "–"
+
+    @admin.display(description="size", ordering="size_bytes")
+    def size(self, version: ModelVersion) -> str:
+        return f"{version.size_bytes / 1_000_000:.1f} MB" if version.size_bytes else "–"
+
+    # --- The page ---------------------------------------------------------------------------------------------
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        version = self.get_object(request, object_id)
+        if version is not None:
+            projects = projects_visible(request.user)
+            run = run_of(version)
+            exams = exams_of(version, run)
+            extra_context = {
+                **(extra_context or {}),
+                "title": str(version),
+                "subtitle": None,
+                "version": version,
+                "run": run,
+                "deployments": deployments_of(version, projects),
+                "places": [
+                    (place, self._may_promote(request, place.project))
+                    for place in places_of(version, projects, run)
+                ],
+                "exams": exams,
+                "bundle_test": measured(version) if not exams else {},
+                "children": version.children.filter(Q(project__in=projects) | Q(project=None)),
+                "events": events_of(version),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @method_decorator(require_safe)
+    def errors_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Where this version goes wrong, with the texts, read now."""
+        version = self._version(request, pk)
+        kind = request.GET.get("set", Evaluation.Kind.TEST)
+        exam = exam_for(version, kind=kind, run=run_of(version))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Errors of {version}",
+            "opts": self.opts,
+            "version": version,
+            "kind": kind,
+            "exam": exam,
+            "errors": errors_of(version, exam) if exam is not None and exam.examples else None,
+        }
+        return TemplateResponse(request, "admin/inference/errors.html", context)
+
+    # --- Promoting ----------------------------------------------------------------------------------------------
+
+    @method_decorator(require_POST)
+    def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Make the version champion of a project: with a reason, and only over the champion that was shown."""
+        version = self._version(request, pk)
+        project = projects_visible(request.user).filter(slug=request.POST.get("project", "")).first()
+        if project is None:
+            raise PermissionDenied
+        require(request, project=project, codename=PROMOTE, permission="promote")
+        with refusals_told(request):
+            if version.project_id not in {None, project.pk}:
+                raise NoSuchPlace
+            deployment = self._promote(
+                request,
+                version,
+                project,
+                generation=_number(request.POST.get("generation")),
+                reason=request.POST.get("reason", "")[:500],
+            )
+            messages.success(
+                request, f"{deployment.version} is champion of {project}; callers get it within 5 seconds."
+            )
+        return redirect("admin:inference_modelversion_change", version.pk)
+
+    def _promote(
+        self, request: HttpRequest, version: ModelVersion, project: Project, *, generation: int, reason: str
+    ) -> Deployment:
+        actor = Actor.of_user(request.user)
+        run = run_of(version)
+        if run is None:
+            return version_promote(
+                project=project,
+                version=version,
+                expected_generation=generation,
+                actor=actor,
+                reason=reason,
+            )
+        # The use case takes a candidate past its verdict and over the champion it was judged against; here
+        # we see to it that this is also the state that the page showed.
+        present = deployment_of(project)
+        if (present.generation if present is not None else 0) != generation:
+            raise DeploymentMoved
+        return candidate_promote(run=run, actor=actor, reason=reason)
+
+    def _may_promote(self, request: HttpRequest, project: Project) -> bool:
+        return may(request, project=project, codename=PROMOTE, permission="promote")
+
+    def _version(self, request: HttpRequest, pk: int) -> ModelVersion:
+        version = self.get_object(request, str(pk))
+        if version is None or not self.has_view_permission(request, version):
+            raise PermissionDenied
+        return version
+
+
+@admin.register(Deployment)
+class DeploymentAdmin(ProjectHistory):
+    list_display = ("named", "project", "version", "f1", "previous", "changed_at")
+    list_filter: ClassVar[Any] = (ProjectFilter, "slot")
+    list_select_related = ("project", "version", "previous")
+    change_form_template = "admin/inference/deployment_page.html"
+    fields = ("project", "slot", "version", "f1", "previous", "generation", "changed_at")
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/roll-back/", wrap(self.roll_back_view), name="inference_deployment_roll_back"),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="slot", ordering="slot")
+    def named(self, deployment: Deployment) -> str:
+        return deployment.get_slot_display()
+
+    @admin.display(description="F1")
+    def f1(self, deployment: Deployment) -> str:
+        value = version_f1(deployment.version)
+        return f"{100 * value:.1f}" if value is not None else "–"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        deployment = self.get_object(request, object_id)
+        if deployment is not None:
+            extra_context = {
+                **(extra_context or {}),
+                "title": f"{deployment.get_slot_display()} of {deployment.project}",
+                "subtitle": None,
+                "deployment": deployment,
+                "may_roll_back": deployment.previous_id is not None
+                and deployment.slot == Deployment.Slot.CHAMPION
+                and may(request, project=deployment.project, codename=PROMOTE, permission="promote"),
+                "events": events_of(deployment)[:50],
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @method_decorator(require_POST)
+    def roll_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Bring the earlier version back, in one click."""
+        deployment = self.get_object(request, str(pk))
+        if deployment is None:
+            raise PermissionDenied
+        require(request, project=deployment.project, codename=PROMOTE, permission="promote")
+        with refusals_told(request):
+            moved = version_roll_back(
+                project=deployment.project,
+                expected_generation=_number(request.POST.get("generation")),
+                actor=Actor.of_user(request.user),
+                reason=request.POST.get("reason", "")[:500],
+            )
+            messages.success(
+                request, f"Rolled back: {moved.version} is champion again; callers get it within 5 seconds."
+            )
+        return redirect("admin:inference_deployment_change", deployment.pk)
+
+
+def _number(text: str | None) -> int:
+    """The generation that a form sent; one that nobody has when it is not a number."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else -1
