@@ -247,11 +247,11 @@ class Workbench {
   }
 
   accept() {
-    this.#onActive((span) => this.review.accept(span.id));
+    this.#onActive((span) => void this.review.accept(span.id));
   }
 
   reject() {
-    this.#onActive((span) => this.review.reject(span.id), "removed");
+    this.#onActive((span) => void this.review.reject(span.id), "removed");
   }
 
   remove() {
@@ -284,9 +284,10 @@ class Workbench {
       // Never end on a blank: the next move goes on over it.
       while (isBlank(place) && place > 0 && place < text.length) place = stepCharacter(text, place, direction);
       const [start, end] = edge === "end" ? [span.start, place] : [place, span.end];
-      if (start >= end || isBlank(place) || !this.review.resize(span.id, start, end)) {
-        this.say("It goes no further.");
-      }
+      const [low, high] = this.review.reach(span);
+      const fits = low <= start && start < end && end <= high && !isBlank(place);
+      if (fits) this.review.resize(span.id, start, end);
+      return fits ? null : "It goes no further.";
     });
   }
 
@@ -298,9 +299,9 @@ class Workbench {
       return;
     }
     const surface = this.review.surface(span);
-    act(span);
+    const words = act(span);
     const after = this.review.spans.get(span.id);
-    this.say(after ? describe(this.review, after) : `${surface} ${gone}`);
+    this.say(words ?? (after ? describe(this.review, after) : `${surface} ${gone}`));
   }
 
   undo() {
@@ -361,7 +362,9 @@ class Workbench {
   }
 
   leave() {
-    if (!element("skip-form").hidden) this.skip();
+    const help = element("help");
+    if (help.matches(":popover-open")) help.hidePopover();
+    else if (!element("skip-form").hidden) this.skip();
     else if (this.caret.isOn) this.toggleCaret();
     else this.review?.activate(null);
   }

@@ -120,11 +120,10 @@ export class Review extends EventTarget {
 
   accept(id) {
     const span = this.spans.get(id);
-    if (!span || (span.state !== "suggested" && span.state !== "rejected")) return [];
+    if (!span || (span.state !== "suggested" && span.state !== "rejected")) return;
     const inTheWay = this.allowOverlap ? [] : this.#inTheWay(span.start, span.end, id);
     const edits = inTheWay.map((other) => this.#without(other));
     this.#change([...edits, { id, before: span, after: Object.freeze({ ...span, state: "accepted" }) }], id);
-    return inTheWay;
   }
 
   relabel(id, label) {
@@ -141,18 +140,24 @@ export class Review extends EventTarget {
   resize(id, start, end, { join = false } = {}) {
     const span = this.spans.get(id);
     if (!span) return false;
-    let [from, to] = [Math.max(0, start), Math.min(this.text.length, end)];
-    if (!this.allowOverlap) {
-      for (const other of this.ordered) {
-        if (other.id === id || other.state === "rejected") continue;
-        if (other.end <= span.start) from = Math.max(from, other.end);
-        if (other.start >= span.end) to = Math.min(to, other.start);
-      }
-    }
+    const [low, high] = this.reach(span);
+    const [from, to] = [Math.max(low, start), Math.min(high, end)];
     if (from >= to || (from === span.start && to === span.end)) return false;
     const moved = { ...span, start: from, end: to };
     this.#replace(span, { ...moved, state: this.#stateOf(span, moved) }, join);
     return true;
+  }
+
+  /** How far the edges of a span may go: to its neighbours, or to the ends of the text. */
+  reach(span) {
+    let [low, high] = [0, this.text.length];
+    if (this.allowOverlap) return [low, high];
+    for (const other of this.ordered) {
+      if (other.id === span.id || other.state === "rejected") continue;
+      if (other.end <= span.start) low = Math.max(low, other.end);
+      if (other.start >= span.end) high = Math.min(high, other.start);
+    }
+    return [low, high];
   }
 
   /** Put a chosen set of spans in the place of all others: what a merge decided. */
