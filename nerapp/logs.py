@@ -59,6 +59,11 @@ def logging_config(*, level: str, style: Literal["console", "json"]) -> None:
             "loggers": {
                 # One line per request comes from our own middleware's metrics and gunicorn's access log.
                 "django.request": {"level": "ERROR"},
+                # Four lines for each task of beat, every few seconds, would hide everything else.
+                **{
+                    name: {"level": "WARNING"}
+                    for name in ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+                },
                 "axes": {"level": "WARNING"},
                 "alembic": {"level": "WARNING"},
                 "mlflow": {"level": "WARNING"},

@@ -96,6 +96,10 @@ class Running:
 
     def child(self, *words: str) -> psutil.Process | None:
         """The direct child whose command line holds all these words."""
+        return self.child_of(words)
+
+    def child_of(self, words: Sequence[str]) -> psutil.Process | None:
+        """The same, for words that come in one piece."""
         for process in self._children(recursive=False):
             try:
                 line = process.cmdline()

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -50,7 +50,7 @@ class Child:
     started: float = 0.0
     failures: int = 0
     restart_at: float | None = None
-    last_lines: list[str] = field(default_factory=list)
+    last_line: str = ""
 
 
 class Supervisor:
@@ -88,11 +88,10 @@ class Supervisor:
         self.children.append(child)
         return child
 
-    def run(self, spec: Spec, *, keep_output: bool = False) -> str:
-        """Run a command to its end while everything else goes on; what it said, if asked to keep it."""
+    def run(self, spec: Spec) -> None:
+        """Run a command to its end while everything else goes on."""
         child = Child(spec, tier=1)
-        kept: list[str] = []
-        popen = self._launch(child, kept.append if keep_output else None)
+        popen = self._launch(child)
         try:
             while popen.poll() is None:
                 self.step()
@@ -100,16 +99,15 @@ class Supervisor:
             _kill_group(popen)
         self._pump_rest(child)
         if popen.returncode:
-            last = "; ".join(child.last_lines[-1:]) or f"exit code {popen.returncode}"
+            last = child.last_line or f"exit code {popen.returncode}"
             raise StartFailed(f"{spec.name} failed: {last}")
-        return "\n".join(kept)
 
     def wait_for(self, what: str, ready: Callable[[], bool], *, child: Child, seconds: float) -> None:
         """Go on until it is ready; a child that dies again and again, or is late, is a failed start."""
         deadline = time.monotonic() + seconds
         while not ready():
             if child.failures > 3 or time.monotonic() > deadline:
-                last = "; ".join(child.last_lines[-1:]) or "it said nothing"
+                last = child.last_line or "it said nothing"
                 raise StartFailed(f"{what} did not start: {last}")
             self.step(0.05)
 
@@ -163,7 +161,7 @@ class Supervisor:
         for key, _ in self._selector.select(seconds):
             key.data()
 
-    def _launch(self, child: Child, keep: Callable[[str], None] | None = None) -> subprocess.Popen[bytes]:
+    def _launch(self, child: Child) -> subprocess.Popen[bytes]:
         read, write = os.pipe()
         try:
             popen = child.popen = spawn(child.spec, stdout=write)
@@ -175,7 +173,7 @@ class Supervisor:
         child.started = time.monotonic()
         child.restart_at = None
         os.set_blocking(read, False)
-        self._selector.register(read, selectors.EVENT_READ, _Reader(self, child, read, keep))
+        self._selector.register(read, selectors.EVENT_READ, _Reader(self, child, read))
         return popen
 
     def _mourn(self, child: Child) -> None:
@@ -218,7 +216,6 @@ class _Reader:
     supervisor: Supervisor
     child: Child
     descriptor: int
-    keep: Callable[[str], None] | None
     rest: bytes = b""
 
     def __call__(self) -> None:
@@ -237,11 +234,9 @@ class _Reader:
             self._line(line.decode("utf-8", "backslashreplace").rstrip())
 
     def _line(self, text: str) -> None:
-        if self.keep is not None:
-            self.keep(text)
-        elif text:
+        if text:
             self.supervisor.console.line(self.child.spec.name, text)
-        self.child.last_lines = [*self.child.last_lines[-9:], text]
+            self.child.last_line = text
 
 
 def _signal(child: Child, number: signal.Signals) -> None:

@@ -45,10 +45,11 @@ def up(console: Console, *, host: str, browser: bool) -> int:
         note(f"process {os.getpid()} at {address}")
         with Supervisor(console) as supervisor, _published(services):
             _start_services(supervisor, services)
-            _prepare(supervisor, settings)
-            _start_processes(supervisor, settings, listening)
-            _wait_for_web(supervisor, listening)
-            _welcome(supervisor, address, browser=browser)
+            sign_in = _prepare_with_link(supervisor, settings)
+            # The first page is what a person waits for; the workers follow.
+            _start_web(supervisor, settings, listening)
+            _start_workers(supervisor, settings)
+            _welcome(console, address, sign_in, browser=browser)
             supervisor.forever()
 
 
@@ -235,34 +236,68 @@ def _start_services(supervisor: Supervisor, services: Sequence[Postgres | Redis]
         service.provision()
 
 
-def _prepare(supervisor: Supervisor, settings: env.Env) -> None:
-    """Bring the database to this version, then load what a first start needs."""
+def _prepare(supervisor: Supervisor, settings: env.Env, *options: str) -> None:
+    """Bring the database to this version and load what a first start needs."""
     make_folder(settings.data_dir, mode=0o700)
-    if settings.database_owner_url is None:
-        supervisor.console.say("DATABASE_OWNER_URL is not set: the database is taken as it is, not migrated")
-    else:
-        supervisor.console.say("preparing the database")
-        supervisor.run(_manage("prepare_database", "--quiet"))
-    if any(PROJECT.glob("*/management/commands/setup_demo.py")):
-        supervisor.run(_manage("setup_demo"))
+    supervisor.console.say("preparing the database and the models")
+    supervisor.run(_python("prepare", "manage.py", "prepare_start", *options))
 
 
-def _start_processes(supervisor: Supervisor, settings: env.Env, listening: socket.socket) -> None:
+def _prepare_with_link(supervisor: Supervisor, settings: env.Env) -> str:
+    """The same, and the path of a sign-in link while no admin has ever signed in."""
+    link = settings.home / "run" / "sign-in"
+    write_private(link, "")
+    try:
+        _prepare(supervisor, settings, "--link-file", str(link))
+        return link.read_text()
+    finally:
+        link.unlink()
+
+
+def _start_web(supervisor: Supervisor, settings: env.Env, listening: socket.socket) -> None:
+    supervisor.console.say("starting the web server")
     metrics = settings.home / "run" / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     make_folder(metrics, mode=0o700)
-    supervisor.start(
+    child = supervisor.start(
         _python(
             "web",
             *("-m", "gunicorn", "nerapp.wsgi:application", "--config", "python:nerapp.run.gunicorn_conf"),
             *("--bind", f"fd://{listening.fileno()}", "--worker-class", "gthread", "--no-control-socket"),
             *("--workers", str(settings.web_workers), "--threads", str(settings.web_threads)),
-            *("--timeout", "60", "--graceful-timeout", "5", "--log-level", "warning"),
+            *("--timeout", "60", "--graceful-timeout", "3", "--log-level", "warning"),
             env={"PROMETHEUS_MULTIPROC_DIR": str(metrics)},
             pass_fds=(listening.fileno(),),
         ),
         tier=_PROCESSES,
     )
+    supervisor.wait_for("the web server", _FirstAnswer(listening), child=child, seconds=180)
+
+
+class _FirstAnswer:
+    """One request that lies in the queue of our socket until a web process takes it."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._address = listening.getsockname()
+        self._asking: socket.socket | None = None
+
+    def __call__(self) -> bool:
+        if self._asking is None:
+            self._asking = socket.create_connection(self._address)
+            self._asking.setblocking(False)
+            self._asking.sendall(b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        try:
+            answered = bool(self._asking.recv(1))
+        except BlockingIOError:
+            return False
+        except OSError:
+            answered = False
+        self._asking.close()
+        self._asking = None  # a web process that died took the request with it: ask again
+        return answered
+
+
+def _start_workers(supervisor: Supervisor, settings: env.Env) -> None:
     celery = ("-m", "celery", "--app", "nerapp", "--quiet")
     # As root Celery warns of pickle, which is refused here.
     calm = {"PYTHONWARNINGS": "ignore:::celery.platforms", "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -283,48 +318,17 @@ def _start_processes(supervisor: Supervisor, settings: env.Env, listening: socke
     )
 
 
-def _wait_for_web(supervisor: Supervisor, listening: socket.socket) -> None:
-    """One request that lies in the queue of our socket until a web process takes it."""
-    supervisor.console.say("waiting for the first answer")
-    child = next(child for child in supervisor.children if child.spec.name == "web")
-    asking: list[socket.socket] = []
-
-    def answered() -> bool:
-        if not asking:
-            asking.append(socket.create_connection(listening.getsockname()))
-            asking[0].setblocking(False)
-            asking[0].sendall(b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        try:
-            if asking[0].recv(1):
-                return True
-        except BlockingIOError:
-            return False
-        except OSError:
-            pass
-        asking.pop().close()
-        return False
-
-    supervisor.wait_for("the web server", answered, child=child, seconds=60)
-    asking.pop().close()
-
-
-def _welcome(supervisor: Supervisor, address: str, *, browser: bool) -> None:
-    console = supervisor.console
-    path = supervisor.run(_manage("signin_link", "--first"), keep_output=True).strip()
+def _welcome(console: Console, address: str, sign_in: str, *, browser: bool) -> None:
     console.headline("")
     console.headline(f"nerapp is up: {address}")
-    if path:
-        console.headline(f"sign in once, as the first admin: {address}{path}")
+    if sign_in:
+        console.headline(f"sign in once, as the first admin: {address}{sign_in}")
     console.headline("Ctrl-C stops it.")
     console.headline("")
     if browser and (
         sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
-        webbrowser.open(address + path)
-
-
-def _manage(command: str, *arguments: str) -> Spec:
-    return _python(command, str(PROJECT / "manage.py"), command, *arguments)
+        webbrowser.open(address + sign_in)
 
 
 def _python(
