@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 import redis
 from django.conf import settings
+from django.contrib.auth import get_user
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Avg, Count
@@ -183,8 +184,9 @@ def is_operator(request: Request) -> bool:
     """Staff, or a key with the scope `ops`."""
     if isinstance(request.user, Caller):
         return ApiKey.Scope.OPS in request.user.scopes
-    user = getattr(request._request, "user", None)
-    return bool(user is not None and user.is_active and user.is_staff)
+    # From the session itself: DRF has put its own (absent) user over Django's.
+    user = get_user(request._request)
+    return user.is_active and bool(getattr(user, "is_staff", False))
 
 
 def ready() -> Ready:

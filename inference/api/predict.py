@@ -81,8 +81,9 @@ class BatchView(APIView):
     unchecked = "texts"
 
     def cost(self, request: Request) -> int:
-        """One for each text, so that a batch is no way around the limit."""
-        return max(len(request.data.texts), 1) if request.data else 1
+        """One for each text, so that a batch is no way around the limit; one for a batch to be refused."""
+        count = len(request.data.texts) if request.data else 0
+        return count if 0 < count <= settings.LIMITS["batch_texts"] else 1
 
     @extend_schema(
         operation_id="predict_batch", tags=["predict"], request=BatchRequest, responses=BatchResponse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,10 @@ def post(client: Client, key: tuple[ApiKey, str]) -> Post:
     """POST to the API with the key, as JSON."""
 
     def call(path: str, body: Any = None, **changed: Any) -> Any:
-        import json
-
         headers = {"Authorization": f"Bearer {key[1]}"} | changed.pop("headers", {})
         raw = body if isinstance(body, bytes) else json.dumps(body)
-        arguments = {"content_type": "application/json"} | changed
-        return client.post(f"/api/v1/{path}", raw, headers=headers, **arguments)
+        kind = changed.pop("content_type", "application/json")
+        return client.generic("POST", f"/api/v1/{path}", raw, kind, headers=headers, **changed)
 
     return call
 
