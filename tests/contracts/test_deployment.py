@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -67,3 +68,9 @@ def test_only_the_proxy_and_the_operators_page_listen_outside(compose: dict[str,
     }
     assert set(published) == {"nginx", "grafana"}
     assert published["grafana"] == ["127.0.0.1:3000:3000"]
+
+
+def test_every_variable_is_documented_and_no_other() -> None:
+    page = (env.PROJECT / "docs" / "operations.md").read_text()
+    table = page.partition("## Environment")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE) == list(env.names())
