@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ner.config import Architecture, FeatureSettings, Layer
-from ner.training.network import EMBEDDINGS, Weights, input_width, layer_width
+from ner.training.weights import EMBEDDINGS, Weights, input_width, layer_width
 
 _OPSET = 17
 _END = np.iinfo(np.int64).max

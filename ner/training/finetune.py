@@ -48,7 +48,7 @@ from ner.training.data import (
 from ner.training.embeddings import read_vectors
 from ner.training.export import from_onnx
 from ner.training.jobs import Job
-from ner.training.network import Weights
+from ner.training.weights import Weights
 
 _EPOCHS = 10
 _HELD_OUT = 0.15

@@ -30,7 +30,7 @@ from ner.training.data import (
     weigh_by_class,
 )
 from ner.training.embeddings import Vectors, read_vectors
-from ner.training.network import Weights, initial_weights
+from ner.training.weights import Weights, initial_weights
 
 Draw = Callable[[np.random.Generator], list[Encoded]]
 

@@ -33,8 +33,9 @@ from ner.tags import chunks, tag_names
 from ner.training.data import Batch, Encoded, WordDropout, batches
 from ner.training.finetune import fine_tuning_job
 from ner.training.jobs import Job, fresh_job, transitions_of
-from ner.training.network import Network, Weights
+from ner.training.network import Network
 from ner.training.optimizer import Adam
+from ner.training.weights import Weights
 from ner.training.write import write_model
 
 _REPORTS_PER_EPOCH = 25

@@ -14,7 +14,7 @@ from ner.config import ModelConfig, TrainConfig, to_json
 from ner.training.card import model_card
 from ner.training.export import to_onnx
 from ner.training.jobs import Job
-from ner.training.network import Weights
+from ner.training.weights import Weights
 
 
 def write_model(
