@@ -30,5 +30,9 @@ ACTIONS: dict[str, str] = {
     "run.finish": "A training run ended with a candidate.",
     "run.fail": "A training run ended without a candidate.",
     "gate.judge": "The gate judged a candidate against the champion.",
+    "person.create": "An account was made.",
+    "person.change": "An account, its rights or its password was changed.",
+    "group.create": "A group of rights was made.",
+    "group.change": "A group of rights was changed.",
     "person.sign_in_link": "A one-time sign-in link was made.",
 }

@@ -30,6 +30,13 @@ class RowChange:
     fields: list[tuple[str, Any, Any]]
 
 
+class QuietForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form whose labels end without a colon."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+
+
 class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A page of the back office. Nothing is deleted here, and use cases change what is changed."""
 
@@ -37,9 +44,18 @@ class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_per_page = 50
     show_full_result_count = False
     view_on_site = False
+    form = QuietForm
+    show_facets = admin.ShowFacets.NEVER
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        # One way to save is enough.
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -17,6 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
+from audit.backoffice import QuietForm
 from audit.services import Actor
 from corpus.backoffice import (
     ProjectFilter,
@@ -44,16 +45,14 @@ EXCERPT = 110
 class LabelForm(forms.Form):
     """One label of the next revision; a row without a name is left out."""
 
-    name = forms.CharField(
-        max_length=50, required=False, validators=Label._meta.get_field("name").validators
-    )
+    name = forms.CharField(max_length=50, required=False, validators=Label._meta.get_field("name").validators)
     title = forms.CharField(max_length=100, required=False)
     hotkey = forms.CharField(
         max_length=1, required=False, validators=Label._meta.get_field("hotkey").validators
     )
     confidence_threshold = forms.FloatField(min_value=0, max_value=1, required=False, label="shown from")
     is_pii = forms.BooleanField(required=False, label="personal data")
-    description = forms.CharField(required=False)
+    description = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
     guideline = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
 
     def draft(self) -> LabelDraft | None:
@@ -72,7 +71,9 @@ class BaseLabelFormSet(forms.BaseFormSet):  # type: ignore[type-arg]
         for values, what in ((names, "name"), (keys, "hotkey")):
             given = [value for value in values if value]
             if repeated := {value for value in given if given.count(value) > 1}:
-                raise forms.ValidationError(f"Two labels have the same {what}: {', '.join(sorted(repeated))}.")
+                raise forms.ValidationError(
+                    f"Two labels have the same {what}: {', '.join(sorted(repeated))}."
+                )
 
     def drafts(self) -> list[LabelDraft]:
         """The labels in the order of the page."""
@@ -82,7 +83,7 @@ class BaseLabelFormSet(forms.BaseFormSet):  # type: ignore[type-arg]
 LabelFormSet = forms.formset_factory(LabelForm, formset=BaseLabelFormSet, extra=4, max_num=200)
 
 
-class ProjectCreateForm(forms.ModelForm):  # type: ignore[type-arg]
+class ProjectCreateForm(QuietForm):
     labels = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField"}),
         help_text="One label per line, such as <code>per</code> or <code>per Person</code>. "
@@ -180,7 +181,9 @@ class ProjectAdmin(ProjectRows):
     def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
         actor = Actor.of_user(request.user)
         if change:
-            project_change(project=obj, actor=actor, **{name: form.cleaned_data[name] for name in form.changed_data})
+            project_change(
+                project=obj, actor=actor, **{name: form.cleaned_data[name] for name in form.changed_data}
+            )
             return
         made = project_create(
             slug=obj.slug,
@@ -311,7 +314,16 @@ class DocumentAdmin(ProjectHistory):
     search_fields = ("external_id",)
     search_help_text = "The id that the source gave it"
     change_form_template = "admin/corpus/document_page.html"
-    fields = ("project", "source", "external_id", "language", "metadata", "text_hash", "created_at", "redacted_at")
+    fields = (
+        "project",
+        "source",
+        "external_id",
+        "language",
+        "metadata",
+        "text_hash",
+        "created_at",
+        "redacted_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
         queryset = super().get_queryset(request)
@@ -334,7 +346,9 @@ class DocumentAdmin(ProjectHistory):
             extra_context = {
                 **(extra_context or {}),
                 "hues": {label.name: label.hue for label in labels},
-                "corrections": document.corrections.select_related("author", "api_key").order_by("-number")[:20],
+                "corrections": document.corrections.select_related("author", "api_key").order_by("-number")[
+                    :20
+                ],
                 "predictions": document.predictions.select_related("version").order_by("-created_at")[:20],
             }
         return super().change_view(request, object_id, form_url, extra_context)

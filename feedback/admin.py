@@ -102,7 +102,9 @@ def _shown(correction: Correction) -> list[dict[str, Any]]:
     return [
         {
             "decision": decision,
-            "state": {Decision.ACCEPT: "good", Decision.REJECT: "bad"}.get(Decision(decision.decision), "warn"),
+            "state": {Decision.ACCEPT: "good", Decision.REJECT: "bad"}.get(
+                Decision(decision.decision), "warn"
+            ),
             "before": text[decision.predicted_start : decision.predicted_end]
             if decision.predicted_start is not None
             else "",

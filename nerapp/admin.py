@@ -1,4 +1,4 @@
-"""Model versions and the slots that point at them: the pages that need every layer of the house."""
+"""Model versions, slots and people: the pages of the back office that need every layer of the house."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from axes.models import AccessFailureLog, AccessLog
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -20,8 +23,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
+from audit.backoffice import BackOfficeAdmin
 from audit.selectors import events_of
-from audit.services import Actor
+from audit.services import Actor, event_record
 from corpus.backoffice import ProjectFilter, ProjectHistory, may, refusals_told, require
 from corpus.errors import Conflict
 from corpus.models import Project
@@ -46,8 +50,77 @@ PROMOTE = "inference.promote_modelversion"
 
 # Accounts have no e-mail address here, second factors are their owner's business, and of the sign-ins the
 # failed ones are what somebody may have to look at.
-for model in (EmailAddress, Authenticator, AccessFailureLog, AccessLog):
+for model in (EmailAddress, Authenticator, AccessFailureLog, AccessLog, User, Group):
     admin.site.unregister(model)
+
+
+class RecordsPeople(BackOfficeAdmin):
+    """Accounts and groups: Django's own pages, with a line in the audit log for each change."""
+
+    noun = ""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        self._record(request, obj, "create", message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        self._record(request, obj, "change", message)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        with transaction.atomic():
+            return super().changeform_view(request, *args, **kwargs)
+
+    def _record(self, request: HttpRequest, obj: Any, verb: str, message: Any) -> None:
+        changed = message if isinstance(message, list) else [str(message)]
+        event_record(
+            action=f"{self.noun}.{verb}",
+            actor=Actor.of_user(request.user),
+            subject=obj,
+            data={"name": str(obj), "changed": changed},
+        )
+
+
+@admin.register(User)
+class PersonAdmin(RecordsPeople, UserAdmin):
+    """Accounts. Rights come from groups, and roles from projects; only superusers hand out rights."""
+
+    noun = "person"
+    form = UserAdmin.form
+    list_display = ("username", "first_name", "last_name", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter: ClassVar[Any] = ("is_active", "is_staff", "is_superuser", "groups")
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("username", "password")}),
+        ("Name", {"fields": ("first_name", "last_name")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("When", {"fields": ("last_login", "date_joined")}),
+    )
+    readonly_fields = ("last_login", "date_joined")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        if request.user.is_superuser:
+            return self.readonly_fields
+        return (*self.readonly_fields, "is_staff", "is_superuser", "groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        # Whoever could change a superuser's password would be one.
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or request.user.is_superuser or not obj.is_superuser)
+
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        return super().user_change_password(request, id, form_url)
+
+
+@admin.register(Group)
+class RightsAdmin(RecordsPeople, GroupAdmin):
+    """Groups of Django permissions: which kinds of act their members may do."""
+
+    noun = "group"
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
 
 
 class NoSuchPlace(Conflict):
@@ -89,9 +162,7 @@ class ModelVersionAdmin(ProjectHistory):
     @admin.display(description="serves")
     def serves(self, version: ModelVersion) -> SafeString | str:
         slots = [(one.get_slot_display().lower(), one.project.name) for one in version.deployments.all()]
-        return (
-            format_html_join(" ", '<span class="state busy">{} of {}</span>', slots) if slots else "–"
-        )
+        return format_html_join(" ", '<span class="state busy">{} of {}</span>', slots) if slots else "–"
 
     @admin.display(description="gate")
     def verdict(self, version: ModelVersion) -> SafeString | str:

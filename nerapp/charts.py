@@ -294,7 +294,8 @@ def line_chart(
         points=drawn,
         path=" ".join(f"{point.x},{point.y}" for point in drawn),
         ticks=[
-            Tick(y(floor + step * place), f"{floor + step * place:.{decimals}f}") for place in range(count + 1)
+            Tick(y(floor + step * place), f"{floor + step * place:.{decimals}f}")
+            for place in range(count + 1)
         ],
         width=width,
         height=height,

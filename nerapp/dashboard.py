@@ -144,7 +144,11 @@ def _champions(champions: list[Deployment], now: datetime) -> list[ChampionRow]:
     rows = []
     for deployment in champions:
         row = decided.get((deployment.project_id, deployment.version_id))
-        kept = Estimate(row["kept"] / row["total"], *wilson(row["kept"] / row["total"], row["total"])) if row else None
+        kept = (
+            Estimate(row["kept"] / row["total"], *wilson(row["kept"] / row["total"], row["total"]))
+            if row
+            else None
+        )
         rows.append(
             ChampionRow(
                 deployment=deployment,

@@ -10,7 +10,6 @@ from typing import Any
 from django.db.models import QuerySet
 
 from corpus.models import Project
-from corpus.selectors import labels_of
 from inference.engine import recogniser_for
 from inference.models import Deployment, Evaluation, ModelVersion
 from ner.bootstrap import paired_bootstrap
@@ -276,13 +275,6 @@ def _confusion(
             ]
             table.append((true, cells))
     return table
-
-
-def hues_of(version: ModelVersion) -> dict[str, int]:
-    """The palette places of a version's labels."""
-    if version.label_set is None:
-        return {name: place for place, name in enumerate(version.labels)}
-    return {label.name: label.hue for label in labels_of(label_set=version.label_set)}
 
 
 def measured(version: ModelVersion) -> dict[str, Any]:

@@ -149,9 +149,7 @@ class TrainingRunAdmin(ProjectHistory):
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Stop a run."""
         run = self._run(request, pk)
-        require(
-            request, project=run.project, codename="retraining.cancel_trainingrun", permission="train"
-        )
+        require(request, project=run.project, codename="retraining.cancel_trainingrun", permission="train")
         with refusals_told(request):
             run = run_cancel(
                 run=run, actor=Actor.of_user(request.user), reason=request.POST.get("reason", "")[:500]
@@ -210,7 +208,12 @@ class TrainingRunAdmin(ProjectHistory):
                 "status_words": run.get_status_display(),
                 "progress": run.progress,
                 "lines": [
-                    {"id": line.pk, "at": line.at.isoformat(), "time": f"{line.at:%H:%M:%S}", "message": line.message}
+                    {
+                        "id": line.pk,
+                        "at": line.at.isoformat(),
+                        "time": f"{line.at:%H:%M:%S}",
+                        "message": line.message,
+                    }
                     for line in lines[:LOG_PIECE]
                 ],
                 "is_active": run.status in ACTIVE,
