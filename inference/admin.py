@@ -210,7 +210,6 @@ class ApiKeyAdmin(ProjectRows):
             "act": "Make the key",
             "explanation": "The secret is shown once, on the next page. Only a keyed hash of it is stored.",
             "back": reverse("admin:inference_apikey_changelist"),
-            "back_name": "All keys",
         }
         if request.method == "POST" and form.is_valid():
             project = form.cleaned_data["project"]
