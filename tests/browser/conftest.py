@@ -58,6 +58,8 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 def _fresh_process(settings: Any, tmp_path: Path) -> Iterator[None]:
     settings.DATA_DIR = tmp_path / "data"
     settings.MODELS_DIR = tmp_path / "models"
+    # Signing in is not what is tested here, and a good hash is slow by design.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield
     engine.forget()
 
@@ -105,7 +107,8 @@ class Reviewer:
 
     def open(self) -> Page:
         page = self.context.new_page()
-        page.set_default_timeout(5_000)
+        page.set_default_timeout(10_000)
+        page.set_default_navigation_timeout(30_000)
         page.on(
             "console",
             lambda message: (
@@ -154,6 +157,14 @@ class Reviewer:
         self.page.wait_for_function(
             "words => document.getElementById('saved').textContent.includes(words)", arg=words
         )
+
+    def arrived(self) -> None:
+        """Wait until the server has all that was decided."""
+        self.page.wait_for_function("document.getElementById('saved').textContent.startsWith('saved ')")
+
+    def told(self, words: str) -> None:
+        """Wait for a notice."""
+        self.page.locator("#notices").get_by_text(words).wait_for()
 
     def nothing_left(self) -> None:
         """Wait for the page that says that all is done; whatever was sent has arrived then."""

@@ -63,7 +63,7 @@ def test_by_hand_from_the_text_to_the_stored_correction(queue: Queue, ana_at_wor
     ]
     page.get_by_role("button", name="Submit and next").click()
     ana_at_work.document("Boston")
-    ana_at_work.saved("saved")
+    ana_at_work.arrived()
     assert stored(task) == [("Ada Lovelace", "per"), ("moved", "cultivar"), ("London", "geo")]
     decisions = Correction.objects.get().decisions
     assert sorted(decisions.values_list("decision", flat=True)) == ["accept", "accept", "add", "reject"]
@@ -88,7 +88,7 @@ def test_by_keyboard_alone_from_the_text_to_the_stored_correction(
     ]
     ana_at_work.press("Enter")
     ana_at_work.document("Boston")
-    ana_at_work.saved("saved")
+    ana_at_work.arrived()
     assert stored(task) == [("Ada Lovelace", "per"), ("moved", "geo"), ("London", "org")]
     assert page.evaluate("document.activeElement.id") == "page", "the keys go on working on the next text"
 
@@ -218,7 +218,7 @@ def test_a_skip_says_why_and_goes_on(queue: Queue, ana_at_work: Reviewer) -> Non
     page.keyboard.type("a test of skips")
     ana_at_work.press("Enter")
     ana_at_work.document("Boston")
-    ana_at_work.saved("saved")
+    ana_at_work.arrived()
     task.refresh_from_db()
     assert (task.status, task.skip_reason) == ("skipped", "a test of skips")
 
