@@ -34,7 +34,7 @@ from tests.training import (
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
-LONG = 1500
+LONG = 600
 MINUTES = 180.0
 
 
