@@ -167,7 +167,7 @@ class KnownParameters(BasePermission):
 class StrictJSONParser(BaseParser):
     """Reads the body into the view's `body`, a msgspec Struct; anything unexpected is refused."""
 
-    media_type = "*/*"
+    media_type = "application/json"
 
     def parse(
         self,

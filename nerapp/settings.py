@@ -182,6 +182,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "inference.tasks.*": {"queue": "predict"},
     "retraining.tasks.run_execute": {"queue": "train"},
+    # The only other task that imports MLflow.
+    "retraining.tasks.tracking_sync": {"queue": "train"},
 }
 CELERY_BEAT_SCHEDULE = {
     "documents without a prediction": {
@@ -198,6 +200,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "retraining.tasks.runs_sweep",
         "schedule": 15.0,
         "options": {"expires": 60},
+    },
+    "MLflow's aliases": {
+        "task": "retraining.tasks.tracking_sync",
+        "schedule": crontab(hour=3, minute=41),
+        "options": {"expires": 6 * 3600},
     },
     "left-over temporary files": {
         "task": "retraining.tasks.leftovers_sweep",
@@ -297,14 +304,9 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Named entity recognition in production with the loop closed.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PUBLIC": True,
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["nerapp.openapi.problems_add"],
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
 }
 
 # --- Pages -------------------------------------------------------------------------------------------
@@ -312,6 +314,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = "nerapp.formats"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -7,6 +7,7 @@ from django.urls import include, path
 
 from nerapp import views
 from nerapp.health import HealthView, LiveView, MetricsView, ReadyView
+from nerapp.openapi import SchemaView, docs
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -17,6 +18,8 @@ urlpatterns = [
     path("api/v1/ready", ReadyView.as_view(), name="ready"),
     path("api/v1/health", HealthView.as_view(), name="health"),
     path("api/v1/metrics", MetricsView.as_view(), name="metrics"),
+    path("api/v1/schema", SchemaView.as_view(), name="schema"),
+    path("api/v1/docs", docs, name="docs"),
     path("projects/", include("labeling.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),

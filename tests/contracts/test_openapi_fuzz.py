@@ -1,0 +1,53 @@
+"""schemathesis finds no fault: no 5xx, no undocumented status, no answer that differs from the document."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from inference.models import ApiKey, ModelVersion
+from tests.inference.conftest import _fresh_process, champion, key
+
+__all__ = ["_fresh_process", "champion", "key"]
+
+#: `FUZZ_EXAMPLES=2000 pytest tests/contracts` looks longer.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+
+document = schemathesis.openapi.from_wsgi("/api/v1/schema", get_wsgi_application())
+
+
+@document.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@pytest.mark.django_db
+def test_every_answer_is_as_documented(
+    case: schemathesis.Case, champion: ModelVersion, key: tuple[ApiKey, str]
+) -> None:
+    ApiKey.objects.update(rate_per_hour=10_000_000)
+    case.headers["Authorization"] = f"Bearer {key[1]}"
+    response = case.call()
+    case.validate_response(
+        response,
+        checks=[
+            schemathesis.checks.not_a_server_error,
+            status_code_conformance,
+            content_type_conformance,
+            response_schema_conformance,
+            response_headers_conformance,
+            negative_data_rejection,
+        ],
+    )
