@@ -83,25 +83,26 @@ _UNSPACED = (
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
 
-_RUN = f"[^\\W{_UNSPACED}](?:[^\\W{_UNSPACED}]|[{_MARKS}])*+"
+# No possessive quantifiers: Python before 3.11.5, Debian 12's among them, matches them wrongly.
+_RUN = f"[^\\W{_UNSPACED}](?:[^\\W{_UNSPACED}]|[{_MARKS}])*"
 _APOSTROPHES = "'\u2019"
 # A joiner holds two runs together only between them; a comma or colon only between digits; a full
 # stop not where a sentence ends without a space ("end.Next").
 _JOINED = (
     rf"(?:(?:[{_APOSTROPHES}&@_\u00b7]|\.?[-/\u2010\u2011]|(?<=\d)[,:](?=\d)"
-    rf"|(?!(?<=[a-z])\.[A-Z][a-z])\.){_RUN})*+"
+    rf"|(?!(?<=[a-z])\.[A-Z][a-z])\.){_RUN})*"
 )
 _TOKEN = re.compile(
     rf"""
       (?P<url>(?:https?|ftp)://[^{_SEPARATORS}<>"']*[^{_SEPARATORS}<>"'.,;:!?)\]])
-    | (?P<word>{_RUN}{_JOINED}(?:\.(?!\.))?+)
+    | (?P<word>{_RUN}{_JOINED}(?:\.(?!\.))?)
     | (?P<clitic>[{_APOSTROPHES}](?:[sdmSDM]|re|ve|ll|RE|VE|LL)(?![\w{_MARKS}]))
-    | (?P<unspaced>[{_UNSPACED}][{_MARKS}]*+)
-    | (?P<flag>[\U0001f1e6-\U0001f1ff]{{2}}[{_MARKS}]*+)
-    | (?P<repeated>(?P<same>[.\-_=*~#+!?`])(?P=same)++)
-    | (?P<sign>[^{_SEPARATORS}{_MARKS}][{_MARKS}]*+
-        (?:(?<=\u200d)[^\w{_SEPARATORS}{_MARKS}][{_MARKS}]*+)*+)
-    | (?P<stray>[{_MARKS}]++)
+    | (?P<unspaced>[{_UNSPACED}][{_MARKS}]*)
+    | (?P<flag>[\U0001f1e6-\U0001f1ff]{{2}}[{_MARKS}]*)
+    | (?P<repeated>(?P<same>[.\-_=*~#+!?`])(?P=same)+)
+    | (?P<sign>[^{_SEPARATORS}{_MARKS}][{_MARKS}]*
+        (?:(?<=\u200d)[^\w{_SEPARATORS}{_MARKS}][{_MARKS}]*)*)
+    | (?P<stray>[{_MARKS}]+)
     """,
     re.VERBOSE,
 )
