@@ -141,7 +141,6 @@ class TrainingRunAdmin(ProjectHistory):
                 "beside serving; what comes out serves nobody until the gate has judged it and it is promoted."
             ),
             "back": reverse("admin:retraining_trainingrun_changelist"),
-            "back_name": "All runs",
         }
         return TemplateResponse(request, "admin/act.html", context)
 

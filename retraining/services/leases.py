@@ -22,7 +22,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from retraining.models import TrainingRun, TrainingRunEvent
+from retraining.models import TrainingRun
 
 log = structlog.get_logger(__name__)
 Status = TrainingRun.Status
@@ -82,11 +82,6 @@ class Lease:
         if not changed:
             self.lost.set()
             raise LeaseLost
-
-    def say(self, message: str, **data: Any) -> None:
-        """Add a line to the run's log."""
-        with self.holding():
-            TrainingRunEvent.objects.create(run_id=self.run_id, message=message, data=data)
 
     def give_up(self) -> None:
         """Hand the run back, as if it had never been claimed: this process was asked to end."""
