@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import re
@@ -101,14 +102,10 @@ class Running:
     def child_of(self, words: Sequence[str]) -> psutil.Process | None:
         """The same, for words that come in one piece."""
         for process in self._children(recursive=False):
-            try:
-                line = process.cmdline()
-            except psutil.Error:
-                continue
-            if process.status() != psutil.STATUS_ZOMBIE and all(
-                any(w in part for part in line) for w in words
-            ):
-                return process
+            with contextlib.suppress(psutil.Error):
+                line = process.cmdline()  # empty for a zombie
+                if all(any(word in part for part in line) for word in words):
+                    return process
         return None
 
     def descendants(self) -> list[psutil.Process]:

@@ -14,8 +14,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -61,6 +62,8 @@ class Supervisor:
         self.children: list[Child] = []
         self._selector = selectors.DefaultSelector()
         self._asked: signal.Signals | None = None
+        self._somebody_died = False
+        self._ours: dict[int, subprocess.Popen[bytes]] = {}
         self._handlers: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Supervisor:
@@ -72,7 +75,7 @@ class Supervisor:
         signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
         for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._handlers[asked] = signal.signal(asked, self._ask)
-        self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, self._note_death)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,6 +104,18 @@ class Supervisor:
         if popen.returncode:
             last = child.last_line or f"exit code {popen.returncode}"
             raise StartFailed(f"{spec.name} failed: {last}")
+
+    def foreground(self, argv: Sequence[str], *, cwd: Path) -> int:
+        """Give the terminal to a command: a shell must get its keys, Ctrl-C included."""
+        popen: subprocess.Popen[bytes] = subprocess.Popen(argv, cwd=cwd)
+        self._ours[popen.pid] = popen
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            while popen.poll() is None:
+                self.step(0.1)
+        finally:
+            signal.signal(signal.SIGINT, self._ask)
+        return popen.returncode
 
     def wait_for(self, what: str, ready: Callable[[], bool], *, child: Child, seconds: float) -> None:
         """Go on until it is ready; a child that dies again and again, or is late, is a failed start."""
@@ -157,9 +172,23 @@ class Supervisor:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked = signal.Signals(number)
 
+    def _note_death(self, number: int, frame: FrameType | None) -> None:
+        self._somebody_died = True
+
     def _turn(self, seconds: float) -> None:
         for key, _ in self._selector.select(seconds):
             key.data()
+        if self._somebody_died:
+            self._somebody_died = False
+            self._reap_strays()
+
+    def _reap_strays(self) -> None:
+        """Adopted grandchildren that ended would stay as zombies; our own children are reaped by `poll`."""
+        self._ours = {pid: popen for pid, popen in self._ours.items() if popen.poll() is None}
+        for process in _strays():
+            with contextlib.suppress(psutil.Error, ChildProcessError):
+                if process.pid not in self._ours and process.status() == psutil.STATUS_ZOMBIE:
+                    os.waitpid(process.pid, os.WNOHANG)
 
     def _launch(self, child: Child) -> subprocess.Popen[bytes]:
         read, write = os.pipe()
@@ -170,6 +199,7 @@ class Supervisor:
             raise StartFailed(f"{child.spec.name} cannot be started: {error}") from None
         finally:
             os.close(write)
+        self._ours[popen.pid] = popen
         child.started = time.monotonic()
         child.restart_at = None
         os.set_blocking(read, False)
@@ -181,7 +211,6 @@ class Supervisor:
             return
         code = child.popen.returncode
         _kill_group(child.popen)
-        _reap_strays({kept.popen.pid for kept in self.children if kept.popen})
         child.popen = None
         child.failures = 1 if time.monotonic() - child.started > _STEADY_SECONDS else child.failures + 1
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (child.failures - 1))
@@ -260,14 +289,6 @@ def _kill_strays() -> None:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(left, timeout=3)
-
-
-def _reap_strays(ours: set[int]) -> None:
-    """Adopted grandchildren that ended would stay as zombies."""
-    for process in _strays():
-        with contextlib.suppress(psutil.Error, ChildProcessError):
-            if process.pid not in ours and process.status() == psutil.STATUS_ZOMBIE:
-                os.waitpid(process.pid, os.WNOHANG)
 
 
 def _drain(awake: socket.socket) -> None:

@@ -69,12 +69,7 @@ def _execute_with_services(console: Console, argv: Sequence[str], *, bare: bool)
         _start_services(supervisor, services)
         if not bare:
             _prepare(supervisor, settings)
-        # In the foreground of the terminal: a shell must get its keys, Ctrl-C included.
-        command = subprocess.Popen(argv, cwd=PROJECT)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        while command.poll() is None:
-            supervisor.step(0.1)
-        return command.returncode
+        return supervisor.foreground(argv, cwd=PROJECT)
 
 
 def reset(console: Console, *, sure: bool) -> int:
