@@ -28,7 +28,7 @@ from nerapp.run.process import Spec, adopt_orphans, spawn
 _FIRST_DELAY: Final = 0.2
 _LONGEST_DELAY: Final = 30.0
 _STEADY_SECONDS: Final = 60.0
-_HURRY_AFTER: Final = 4.0
+_HURRY_AFTER: Final = 6.0
 _KILL_AFTER: Final = 18.0
 
 
