@@ -130,7 +130,7 @@ def pieces_of(payload: Mapping[str, Any]) -> list[list[Piece]]:
         (f"s{index}", span, marks.get(span["label"], {"hue": 0, "pattern": 0, "title": span["label"]}))
         for index, span in enumerate(start_from["spans"])
     ]
-    spans.sort(key=lambda item: (item[1]["start"], -item[1]["end"]))
+    spans.sort(key=lambda item: (item[1]["start"], -item[1]["end"], item[1]["label"]))
     lines, index, first = [], 0, 0
     for start, end in _line_bounds(text):
         pieces = []

@@ -149,7 +149,7 @@ class Reviewer:
         mouse.down()
         mouse.move(box["x"] + box["width"] / 2, middle, steps=3)
         mouse.move(box["x"] + box["width"] - 1, middle, steps=3)
-        self.page.wait_for_function("!getSelection().isCollapsed")
+        self.page.wait_for_function("() => !getSelection().isCollapsed")
         mouse.up()
 
     def saved(self, words: str) -> None:
@@ -160,7 +160,7 @@ class Reviewer:
 
     def arrived(self) -> None:
         """Wait until the server has all that was decided."""
-        self.page.wait_for_function("document.getElementById('saved').textContent.startsWith('saved ')")
+        self.page.wait_for_function("() => document.getElementById('saved').textContent.startsWith('saved ')")
 
     def told(self, words: str) -> None:
         """Wait for a notice."""

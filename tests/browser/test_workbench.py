@@ -34,11 +34,7 @@ def test_the_server_paints_what_the_browser_paints(queue: Queue, ana_at_work: Re
 def normal(html: str) -> list[str]:
     """Tags with their attributes in order, and the text between them."""
     parts = re.findall(r"<[^>]*>|[^<]+", html)
-    return [
-        " ".join(sorted(part.strip("<>").split())) if part[0] == "<" else part
-        for part in parts
-        if part.strip()
-    ]
+    return [" ".join(sorted(part.strip("<>").split())) if part[0] == "<" else part for part in parts]
 
 
 def test_by_hand_from_the_text_to_the_stored_correction(queue: Queue, ana_at_work: Reviewer) -> None:

@@ -512,9 +512,9 @@ class Workbench {
     const labels = digits.length > 1 ? `${digits[0]}…${digits.at(-1)}` : (digits[0] ?? "");
     if (this.caret.isOn) return [["← →", "move"], ["Shift", "extend"], [labels, "mark as"], ["Esc", "leave"]];
     const span = review.activeSpan;
-    if (!span) return [["j", "next span"], ["u", "least sure"], ["v", "mark by keyboard"], ["Enter", "submit and next"]];
+    if (!span) return [["j", "next span"], ["u", "least sure"], ["v", "mark by keyboard"]];
     const decide = span.state === "suggested" ? [["a", "accept"], ["x", "reject"]] : [["x", span.state === "rejected" ? "take back" : "remove"]];
-    return [...decide, [labels, "relabel"], ["Alt →", "move the end"], ["Enter", "submit and next"]];
+    return [...decide, [labels, "relabel"], ["Alt →", "move the end"]];
   }
 
   // --- Wiring -----------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /**
- * Painting the text. The server painted the first view (templates/labeling/_text.html); from then on a change
+ * Painting the text. The server painted the first view (templates/labeling/review.html); from then on a change
  * repaints only the pieces of text that it touches.
  */
 

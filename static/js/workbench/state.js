@@ -53,7 +53,9 @@ export class Review extends EventTarget {
 
   /** The spans in reading order; an enclosing one before what it encloses. */
   get ordered() {
-    this.#order ??= [...this.spans.values()].sort((a, b) => a.start - b.start || b.end - a.end);
+    this.#order ??= [...this.spans.values()].sort(
+      (a, b) => a.start - b.start || b.end - a.end || (a.label < b.label ? -1 : 1),
+    );
     return this.#order;
   }
 
