@@ -34,6 +34,7 @@ lint: .venv/dev.stamp ## Check style, templates, import contracts and deployment
 	$(PY) -m djlint --quiet --lint --check templates
 	.venv/bin/lint-imports
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	.venv/bin/hadolint deploy/Dockerfile
 
 .PHONY: types
 types: .venv/dev.stamp ## Check the types (mypy, strict)
@@ -79,7 +80,7 @@ install = .venv/bin/uv pip install --python $(PY) -r $(1) || $(PY) -m pip instal
 .venv/bin/uv:
 	@test -w . || { echo "Cannot write to this folder: clone nerapp where you may write."; exit 1; }
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 to 3.13, or say where it is: make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "nerapp needs Python 3.11 to 3.13 and this is $$($(PYTHON) -V): make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "nerapp needs Python 3.11 to 3.13 and $(PYTHON) is not one of them: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -qq update && apt-get -qq install -y python3-venv; \
 	} || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
