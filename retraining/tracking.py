@@ -22,7 +22,7 @@ from django.conf import settings
 log = structlog.get_logger(__name__)
 
 #: How long the end of a training waits for MLflow to have written everything.
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 30
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
