@@ -61,6 +61,7 @@ def _refused(response: Any, status: int, code: str, pointer: str | None = None) 
         ({"text": SECRET_TEXT, "store": 1}, 400, "not_a_boolean", "/store"),
         ({"text": SECRET_TEXT, "return_confidence": "yes"}, 400, "not_a_boolean", "/return_confidence"),
         ({"text": SECRET_TEXT, "language": "e"}, 400, "invalid_format", "/language"),
+        ({"text": SECRET_TEXT, "language": "en-abcdefgh-abcdefgh"}, 400, "out_of_range", "/language"),
         ({"text": SECRET_TEXT, "project": "other"}, 403, "other_project", "/project"),
         ({"text": SECRET_TEXT, "model": "a\x00b"}, 400, "null_character", "/model"),
         ({"text": SECRET_TEXT, "x\x00": 1}, 400, "null_character", None),
