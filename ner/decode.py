@@ -82,23 +82,25 @@ def viterbi(emissions: NDArray[np.floating], lengths: Ints, transitions: Transit
     scores = np.asarray(emissions, dtype=np.float64)
     best = transitions.start + scores[:, 0]
     pointers = np.zeros((time, batch, tags), dtype=np.int64)
-    stay = np.arange(tags)
+    stay, shortest = np.arange(tags), int(lengths.min())
     by_target = np.ascontiguousarray(transitions.matrix.T)
     for step in range(1, time):
         options = best[:, None, :] + by_target
-        chosen = options.argmax(axis=2)
-        following = np.take_along_axis(options, chosen[:, :, None], axis=2)[:, :, 0]
-        following += scores[:, step]
-        active = (step < lengths)[:, None]
-        best = np.where(active, following, best)
-        pointers[step] = np.where(active, chosen, stay)
+        chosen, following = options.argmax(axis=2), options.max(axis=2) + scores[:, step]
+        if step < shortest:
+            best, pointers[step] = following, chosen
+        else:
+            active = (step < lengths)[:, None]
+            best = np.where(active, following, best)
+            pointers[step] = np.where(active, chosen, stay)
     paths = np.zeros((batch, time), dtype=np.int64)
     rows = np.arange(batch)
     tag = (best + transitions.end).argmax(axis=1)
     for step in range(time - 1, -1, -1):
         paths[:, step] = tag
         tag = pointers[step, rows, tag]
-    paths[np.arange(time)[None, :] >= lengths[:, None]] = 0
+    if shortest < time:
+        paths[np.arange(time)[None, :] >= lengths[:, None]] = 0
     return paths
 
 
@@ -137,6 +139,7 @@ class Lattice:
         self._emit = np.exp(np.maximum(self.emissions - self._peak[:, :, None], _FLOOR))
         self._forward = np.empty_like(self._emit)
         self._scale = np.ones((batch, time))
+        self._shortest = int(lengths.min())
         self._run_forward()
         self._backward: Floats | None = None
 
@@ -146,7 +149,8 @@ class Lattice:
         for step in range(time):
             if step:
                 following = (state @ self._step) * self._emit[:, step]
-                state = np.where((step < self.lengths)[:, None], following, state)
+                inside = step < self._shortest
+                state = following if inside else np.where(self.lengths[:, None] > step, following, state)
             scale = state.sum(axis=1)
             state = state / scale[:, None]
             self._forward[:, step] = state
@@ -187,7 +191,10 @@ class Lattice:
                 if step < time - 1:
                     ahead = backward[:, step + 1] * self._emit[:, step + 1]
                     earlier = (ahead @ self._step.T) / self._scale[:, step + 1, None]
-                    state = np.where((step < self.lengths - 1)[:, None], earlier, self._end)
+                    inside = step < self._shortest - 1
+                    state = (
+                        earlier if inside else np.where(self.lengths[:, None] > step + 1, earlier, self._end)
+                    )
                 backward[:, step] = state
             self._backward = backward
         return self._backward

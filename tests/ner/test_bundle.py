@@ -159,9 +159,7 @@ def test_a_failed_write_leaves_the_old_bundle_and_nothing_else(folder: Path) -> 
 def test_the_weights_are_read_without_the_onnx_package(folder: Path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(str(folder / "model.onnx"))
-    expected = {
-        tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer
-    }
+    expected = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     found = read_weights((folder / "model.onnx").read_bytes())
     assert found.keys() == expected.keys()
     for name, array in found.items():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -20,9 +20,7 @@ TAGS = len(NAMES)
 
 def learned(seed: int) -> Transitions:
     rng = np.random.default_rng(seed)
-    return Transitions.learned(
-        rng.normal(size=TAGS), rng.normal(size=(TAGS, TAGS)), rng.normal(size=TAGS)
-    )
+    return Transitions.learned(rng.normal(size=TAGS), rng.normal(size=(TAGS, TAGS)), rng.normal(size=TAGS))
 
 
 def enumerate_sequences(emissions: np.ndarray, moves: Transitions) -> dict[tuple[int, ...], float]:
@@ -33,7 +31,7 @@ def enumerate_sequences(emissions: np.ndarray, moves: Transitions) -> dict[tuple
             continue
         score = moves.start[path[0]] + moves.end[path[-1]]
         score += sum(emissions[place, tag] for place, tag in enumerate(path))
-        score += sum(moves.matrix[pair] for pair in zip(path, path[1:], strict=False))
+        score += sum(moves.matrix[pair] for pair in pairwise(path))
         scores[path] = score
     total = np.logaddexp.reduce(list(scores.values()))
     return {path: float(np.exp(score - total)) for path, score in scores.items()}
@@ -51,9 +49,7 @@ def test_paths_and_probabilities_are_those_of_the_definition(seed: int, temperat
     tokens = lattice.token_probabilities()
     likelihood = lattice.log_probabilities(paths)
     for row, length in enumerate(lengths):
-        every = enumerate_sequences(
-            emissions[row, :length] / temperature, moves.scaled(temperature)
-        )
+        every = enumerate_sequences(emissions[row, :length] / temperature, moves.scaled(temperature))
         best = max(every, key=lambda path: every[path])
         assert tuple(paths[row, :length]) == best
         assert np.exp(likelihood[row]) == pytest.approx(every[best], rel=1e-5)
@@ -73,6 +69,7 @@ def test_paths_and_probabilities_are_those_of_the_definition(seed: int, temperat
             assert outside == pytest.approx(share, abs=1e-6)
 
 
+@settings(max_examples=25)
 @given(
     arrays(np.float32, (2, 6, TAGS), elements=st.floats(-1e4, 1e4, width=32)),
     st.tuples(st.integers(1, 6), st.integers(1, 6)),
@@ -109,15 +106,13 @@ def test_an_entity_can_only_be_continued_by_its_own_label() -> None:
 
 def test_the_fitted_temperature_finds_the_one_that_made_the_data() -> None:
     rng = np.random.default_rng(5)
-    moves, lengths = Transitions.free(2), np.full(400, 3)
-    emissions = rng.normal(scale=2, size=(400, 3, TAGS)).astype(np.float32)
+    moves, lengths = Transitions.free(2), np.full(120, 3)
+    emissions = rng.normal(scale=2, size=(120, 3, TAGS)).astype(np.float32)
     tags = np.array([sample(row, moves, rng) for row in emissions])
     batch = ScoredBatch(emissions * 2.0, lengths, tags)
     fitted = fit_temperature([batch], moves)
-    assert fitted == pytest.approx(2.0, rel=0.15)
-    assert negative_log_likelihood([batch], moves, fitted) < negative_log_likelihood(
-        [batch], moves, 1.0
-    )
+    assert fitted == pytest.approx(2.0, rel=0.3)
+    assert negative_log_likelihood([batch], moves, fitted) < negative_log_likelihood([batch], moves, 1.0)
     assert fit_temperature([], moves) == 1.0
 
 

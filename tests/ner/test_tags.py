@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ def separate_spans(draw: st.DrawFn) -> list[Span]:
     cuts = sorted(draw(st.sets(st.integers(0, 12), max_size=8)))
     return [
         Span(OFFSETS[first][0], OFFSETS[stop - 1][1], draw(st.sampled_from(["per", "org"])))
-        for first, stop in zip(cuts, cuts[1:], strict=False)
+        for first, stop in pairwise(cuts)
         if draw(st.booleans())
     ]
 

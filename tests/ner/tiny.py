@@ -45,8 +45,7 @@ def tiny_job(kind: str = "window", *, seed: int = 1) -> Job:
     rng = np.random.default_rng(seed)
     # Larger than a fresh start, so that answers differ from word to word.
     weights = {
-        name: (value + rng.normal(0, 0.5, value.shape)).astype(np.float32)
-        for name, value in weights.items()
+        name: (value + rng.normal(0, 0.5, value.shape)).astype(np.float32) for name, value in weights.items()
     }
     return Job(
         architecture=architecture,
