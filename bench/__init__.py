@@ -1,0 +1,1 @@
+"""Measurements, each with the conditions under which it was made."""

@@ -1,0 +1,1 @@
+"""How fast predictions are served, beside what the same server can do at all."""
