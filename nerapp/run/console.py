@@ -38,7 +38,7 @@ class Console:
         self._write(self._paint(text, 1))
 
     def _paint(self, text: str, colour: int) -> str:
-        return f"\x1b[{colour}m{text}\x1b[0m" if self._coloured else text
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._coloured and text else text
 
     def _write(self, text: str) -> None:
         if not self._open:

@@ -82,7 +82,9 @@ def reset(console: Console, *, sure: bool) -> int:
         )
         for folder in folders:
             console.headline(f"  {folder}")
-        if not sure and input("Type yes to go on: ").strip() != "yes":
+        if not sure:
+            console.headline("Type yes to go on:")
+        if not sure and sys.stdin.readline().strip() != "yes":
             console.headline("Nothing was deleted.")
             return 1
         for folder in folders:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -254,3 +255,22 @@ def test_killed_services_are_back_with_their_data_behind_the_same_addresses(kept
 
         eventually(answers, "both services to answer again", seconds=60)
         assert running.urls == before
+
+
+def test_services_of_your_own_switch_the_embedded_ones_off(kept: Path) -> None:
+    other = kept.with_name("other")
+    show = "import os; from nerapp import env; print(env.read(os.environ).database_url)"
+    with services(kept) as running:
+        mine = {name: running.urls[name] for name in ("DATABASE_URL", "REDIS_URL")}
+        done = run_nerapp(other, "exec", "--bare", sys.executable, "-c", show, **mine)
+    assert (done.returncode, done.stdout) == (0, mine["DATABASE_URL"] + "\n")
+    assert not (other / "services").exists()
+
+
+def test_reset_asks_first_deletes_everything_and_never_what_is_in_use(kept: Path) -> None:
+    with services(kept):
+        assert run_nerapp(kept, "reset", "--yes").returncode == 69
+    assert run_nerapp(kept, "reset").returncode == 1
+    assert (kept / "services" / "postgres").exists()
+    assert run_nerapp(kept, "reset", "--yes").returncode == 0
+    assert not kept.exists()
