@@ -52,7 +52,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         "champion": deployment_of(found),
         "labels": labels_of(label_set=label_set_current(project=found)),
         "documents": Document.objects.filter(project=found).count(),
-        "queue": queue_rows(project=found, user=request.user, limit=8),
+        "queue": queue_rows(project=found, user=request.user, limit=6),
         "corrections": corrections_latest(project=found),
         "may_review": project_allows(project=found, user=request.user, permission="review"),
     }

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 #: A longer line is painted in pieces, so that one edit never repaints a page-long line.
 PIECE = 2_000
+#: A text without a name is called by its first words, so many characters of them.
+NAME = 40
 #: Spans that the model is less sure of are hatched.
 SURE = 0.8
 #: Label colours (static/css/tokens.css): 12 hues, and past them 4 kinds of underline.
@@ -90,7 +92,7 @@ def task_payload(*, task: Task, user: AbstractUser) -> dict[str, Any]:
         "status": task.status,
         "document": {
             "id": str(task.document_id),
-            "name": task.document.external_id or f"text {str(task.document_id)[:8]}",
+            "name": task.document.external_id or _beginning(task.document.text),
             "language": task.document.language,
             "source": task.document.source,
         },
@@ -108,6 +110,12 @@ def task_payload(*, task: Task, user: AbstractUser) -> dict[str, Any]:
         "leaseUntil": task.lease_expires_at.isoformat() if task.lease_expires_at else None,
         "mine": task.claimed_by_id in (None, user.pk),
     }
+
+
+def _beginning(text: str) -> str:
+    """A name for a text that came without one."""
+    words = " ".join(text[: 2 * NAME].split())
+    return words if len(words) <= NAME else f"{words[: NAME - 1].rstrip()}…"
 
 
 def correction_payload(correction: Correction) -> dict[str, Any]:

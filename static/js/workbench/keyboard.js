@@ -30,7 +30,7 @@ const BY_WORD = new Map(
 );
 
 export class Keyboard {
-  /** `actions` has a function for each action of KEYS, `label(name)`, and `caret`, the caret mode. */
+  /** `actions` has a function for each action of KEYS, `label(name)`, and `isComparing`. */
   constructor(actions, caret) {
     this.actions = actions;
     this.caret = caret;
@@ -44,7 +44,7 @@ export class Keyboard {
   }
 
   #key(event) {
-    if (event.defaultPrevented || event.isComposing) return;
+    if (event.defaultPrevented || event.isComposing || this.actions.isComparing) return;
     const { target } = event;
     if (target.closest("input:not([type=checkbox]), textarea, select, dialog, [contenteditable]")) return;
     const isControl = target.closest("a, button, summary, input");

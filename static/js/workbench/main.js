@@ -29,6 +29,9 @@ class Workbench {
   #queueTimer = null;
   #today = config.doneToday;
 
+  /** While two versions are compared, no key and no button acts on the text behind them. */
+  isComparing = false;
+
   constructor(store, { keeps }) {
     this.store = store;
     this.keeps = keeps;
@@ -83,7 +86,7 @@ class Workbench {
     element("reason").className = `reason ${task.stratum}`;
     element("version").textContent = task.current
       ? `corrected by ${task.current.author}`
-      : `suggestions by ${task.prediction.version}`;
+      : task.prediction.version;
     for (const link of element("queue").querySelectorAll("a")) {
       const isCurrent = link.search === `?task=${task.id}`;
       if (isCurrent) link.setAttribute("aria-current", "true");
@@ -403,16 +406,15 @@ class Workbench {
   }
 
   async #resolve(entry) {
+    if (this.isComparing) return;
     let task;
     try {
       ({ task } = await api.task(entry.task));
     } catch (error) {
-      this.say(error.message, true);
+      this.say(error.message);
       return;
     }
-    element("main-column").classList.add("has-conflict");
-    const answer = await this.conflict.ask({ task, mine: entry.body.spans, current: task.current });
-    element("main-column").classList.remove("has-conflict");
+    const answer = await this.#compare(task, entry.body.spans);
     if (answer.action !== "later") {
       await this.outbox.drop(entry);
       this.#clearNotice(entry.key);
@@ -423,6 +425,21 @@ class Workbench {
       this.say("Saved what you chose.");
     }
     element("page").focus();
+  }
+
+  async #compare(task, mine) {
+    const setComparing = (isOn) => {
+      this.isComparing = isOn;
+      document.body.classList.toggle("is-comparing", isOn);
+      this.#footer();
+    };
+    this.caret.stop();
+    setComparing(true);
+    try {
+      return await this.conflict.ask({ task, mine, current: task.current });
+    } finally {
+      setComparing(false);
+    }
   }
 
   /** Put a refused decision back on the page, as a draft, to be mended. */
@@ -436,7 +453,7 @@ class Workbench {
       this.#clearNotice(entry.key);
       await this.#show(task);
     } catch (error) {
-      this.say(error.message, true);
+      this.say(error.message);
     }
   }
 
@@ -475,7 +492,7 @@ class Workbench {
     element("saved").replaceChildren(...this.#savedWords());
     element("saved").dataset.state = this.outbox.stuck.length ? "stuck" : this.outbox.connection;
     element("hint").replaceChildren(...this.#hint().flatMap(([keys, words]) => [make("kbd", {}, keys), ` ${words}  `]));
-    const { review } = this;
+    const review = this.isComparing ? null : this.review;
     for (const [id, isOn] of [
       ["submit", review],
       ["skip", review],
@@ -507,13 +524,13 @@ class Workbench {
 
   #hint() {
     const { review } = this;
-    if (!review) return [];
+    if (!review || this.isComparing) return [];
     const digits = review.task.labels.map((label) => label.hotkey).filter(Boolean);
     const labels = digits.length > 1 ? `${digits[0]}…${digits.at(-1)}` : (digits[0] ?? "");
     if (this.caret.isOn) return [["← →", "move"], ["Shift", "extend"], [labels, "mark as"], ["Esc", "leave"]];
     const span = review.activeSpan;
     if (!span) return [["j", "next span"], ["u", "least sure"], ["v", "mark by keyboard"]];
-    const decide = span.state === "suggested" ? [["a", "accept"], ["x", "reject"]] : [["x", span.state === "rejected" ? "take back" : "remove"]];
+    const decide = span.state === "suggested" ? [["a", "accept"], ["x", "reject"]] : [["x", span.state === "rejected" ? "take back" : span.machine ? "reject" : "remove"]];
     return [...decide, [labels, "relabel"], ["Alt →", "move the end"]];
   }
 
@@ -548,14 +565,37 @@ class Workbench {
         ),
       ),
     );
-    for (const toggle of document.querySelectorAll("[data-toggle]")) {
-      toggle.addEventListener("click", () => {
-        const isHidden = document.body.classList.toggle(toggle.dataset.toggle);
-        toggle.setAttribute("aria-expanded", String(!isHidden));
-      });
-    }
+    this.#wireEdges();
     setInterval(() => this.#footer(), 10_000);
     setInterval(() => this.#renew(), (config.leaseSeconds * 1000) / 3);
+  }
+
+  /** The queue and the labels can be put away; where there is little room the queue lies over the text. */
+  #wireEdges() {
+    const toggles = [...document.querySelectorAll(".wb-toggle")];
+    const edge = (toggle) => element(toggle.getAttribute("aria-controls"));
+    const tell = () => {
+      for (const toggle of toggles) {
+        toggle.setAttribute("aria-expanded", String(getComputedStyle(edge(toggle)).display !== "none"));
+      }
+    };
+    for (const toggle of toggles) {
+      toggle.addEventListener("click", () => {
+        const name = edge(toggle).id;
+        const isShown = toggle.getAttribute("aria-expanded") === "true";
+        document.body.classList.toggle(`no-${name}`, isShown);
+        document.body.classList.toggle(`with-${name}`, !isShown);
+        tell();
+      });
+    }
+    document.addEventListener("pointerdown", (event) => {
+      const isOver = getComputedStyle(element("rail")).position === "fixed";
+      if (!isOver || event.target.closest("#rail, .wb-toggle")) return;
+      document.body.classList.remove("with-rail");
+      tell();
+    });
+    addEventListener("resize", tell);
+    tell();
   }
 
   async #renew() {

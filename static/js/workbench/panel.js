@@ -96,8 +96,11 @@ export class Panel {
     ];
     if (machine) rows.push(this.#machine(span, sure));
     if (span.alternatives.length && span.state !== "rejected") rows.push(this.#alternatives(span));
+    const accept = this.#button("accept", "Accept", "a");
+    accept.disabled = !["suggested", "rejected"].includes(span.state);
+    const unwanted = span.state === "rejected" ? "Take back" : machine ? "Reject" : "Remove";
     rows.push(
-      make("div", { class: "actions" }, this.#button("accept", "Accept", "a"), this.#button("reject", span.state === "rejected" ? "Take back" : machine ? "Reject" : "Remove", "x")),
+      make("div", { class: "actions" }, accept, this.#button("reject", unwanted, "x")),
       make(
         "div",
         { class: "edges" },
