@@ -153,10 +153,12 @@ class JSONAlways(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class KnownParameters(BasePermission):
-    """A query parameter that a view does not name is refused, not ignored."""
+class WellFormedRequest(BasePermission):
+    """What Django would ignore is refused: an unknown query parameter, a body of unstated length."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            raise LengthRequired()
         known = getattr(view, "parameters", ())
         for name in request.query_params:
             if name not in known:

@@ -290,7 +290,7 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
 # --- API ---------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["inference.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["inference.authentication.HasScope", "nerapp.api.KnownParameters"],
+    "DEFAULT_PERMISSION_CLASSES": ["inference.authentication.HasScope", "nerapp.api.WellFormedRequest"],
     "DEFAULT_THROTTLE_CLASSES": ["inference.limits.KeyRateLimit"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "nerapp.api.JSONAlways",
     "DEFAULT_PARSER_CLASSES": ["nerapp.api.StrictJSONParser"],

@@ -138,6 +138,12 @@ def test_another_kind_of_body_is_refused(post: Post, changed: dict[str, Any], co
     _refused(post("predict", raw, **changed), 415, code)
 
 
+def test_a_body_of_unstated_length_is_refused(client: Client, key: tuple[ApiKey, str]) -> None:
+    headers = {"Authorization": f"Bearer {key[1]}", "Transfer-Encoding": "chunked"}
+    response = client.generic("POST", "/api/v1/predict", b"", "application/json", headers=headers)
+    _refused(response, 411, "length_required")
+
+
 def test_utf_8_may_be_named(post: Post) -> None:
     for kind in ("application/json; charset=utf-8", 'application/json;charset="UTF-8"', "Application/JSON"):
         response = post("predict", {"text": "Ann", "store": False}, content_type=kind)
