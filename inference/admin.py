@@ -166,7 +166,6 @@ class ApiKeyAdmin(ProjectRows):
         "expires_at",
         "revoked_at",
         "created_at",
-        "created_by",
     )
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
@@ -190,10 +189,12 @@ class ApiKeyAdmin(ProjectRows):
     @admin.display(description="state")
     def state(self, key: ApiKey) -> SafeString:
         if key.revoked_at is not None:
-            return format_html('<span class="state bad">revoked</span>')
-        if key.expires_at is not None and key.expires_at <= timezone.now():
-            return format_html('<span class="state">ended</span>')
-        return format_html('<span class="state good">valid</span>')
+            state, word = "bad", "revoked"
+        elif key.expires_at is not None and key.expires_at <= timezone.now():
+            state, word = "", "ended"
+        else:
+            state, word = "good", "valid"
+        return format_html('<span class="state {}">{}</span>', state, word)
 
     @method_decorator(never_cache)
     @method_decorator(sensitive_variables("secret"))

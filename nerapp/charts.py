@@ -147,6 +147,7 @@ class CalibrationBin:
 class CalibrationChart:
     """Reliability diagram: on the diagonal, confidence means what it says."""
 
+    series: str
     ece: float
     bins: list[CalibrationBin]
     ticks_x: list[Tick]
@@ -173,7 +174,7 @@ def wilson(right: float, count: int) -> tuple[float, float]:
 
 
 def calibration_chart(
-    *, ece: float, bins: Sequence[tuple[int, float, float]], size: int = 320
+    *, ece: float, bins: Sequence[tuple[int, float, float]], series: str = "champion", size: int = 320
 ) -> CalibrationChart:
     """`bins` are (count, mean confidence, share that was right)."""
     left, top, margin = 40, 12, 28
@@ -203,6 +204,7 @@ def calibration_chart(
         )
     fifths = [place / 4 for place in range(5)]
     return CalibrationChart(
+        series=series,
         ece=ece,
         bins=drawn,
         ticks_x=[Tick(x(value), f"{100 * value:.0f}") for value in fifths],

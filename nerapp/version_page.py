@@ -194,6 +194,7 @@ def _result(evaluation: Evaluation, against: ModelVersion | None) -> ExamResult:
         rows=rows,
         chart=chart,
         calibration=calibration_chart(
+            series="champion" if before is None else "candidate",
             ece=calibration.ece,
             bins=[(one.count, one.confidence, one.accuracy) for one in calibration.bins],
         )

@@ -84,15 +84,16 @@ def ago(moment: datetime | None) -> str | SafeString:
 
 
 @register.filter
-def points(share: float | None) -> str:
+def points(share: float | str | None) -> str:
     """A share between 0 and 1 in per cent with one decimal, as F1 is read."""
-    return "–" if share is None else f"{100 * share:.1f}"
+    # A template hands on "" for what is not there.
+    return f"{100 * share:.1f}" if isinstance(share, int | float) else "–"
 
 
 @register.filter
-def signed_points(share: float | None) -> str:
+def signed_points(share: float | str | None) -> str:
     """A difference of shares in points, with its sign."""
-    return "–" if share is None else f"{100 * share:+.1f}"
+    return f"{100 * share:+.1f}" if isinstance(share, int | float) else "–"
 
 
 @register.simple_tag
