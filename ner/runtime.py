@@ -25,7 +25,7 @@ from ner.text import sentences, windows
 from ner.tokens import Token, tokenize
 
 _BATCH_TOKENS = 2048
-_BATCH_SENTENCES = 64
+_BATCH_SENTENCES = 256
 # Longer than any sentence; the context is wider than what a token of the flagship can see.
 _WINDOW, _CONTEXT = 512, 32
 _ALTERNATIVES = 3

@@ -55,6 +55,7 @@ _HELD_OUT = 0.15
 _INVENTED = 2000
 _MOST_REHEARSED = 300_000
 _FEW = 50
+_WELL_KNOWN = 100
 _EVIDENCE = 5
 _LONG_WORD = 4
 
@@ -78,6 +79,8 @@ def fine_tuning_job(
     counts = count_words(corrections, champion.encoder)
     known = set(champion.encoder.words)
     added = tuple(word for word in vocabulary(counts, min_count=1) if word not in known)
+    # How often old words occur here says nothing about how well the champion knows them.
+    counts.update(dict.fromkeys(known, _WELL_KNOWN))
     vectors = read_vectors(champion.path) if champion.vectors else None
     encoder = FeatureEncoder(
         champion.config.features,
