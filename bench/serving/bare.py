@@ -18,7 +18,10 @@ settings.configure(
 
 def answer(request: HttpRequest) -> JsonResponse:
     """Read the body, as any API must, and answer."""
-    return JsonResponse({"length": len(request.body)})
+    response = JsonResponse({"length": len(request.body)})
+    # Else gunicorn answers in chunks; Django's CommonMiddleware does this for the full path.
+    response.headers["Content-Length"] = str(len(response.content))
+    return response
 
 
 urlpatterns = [path("answer", answer)]
