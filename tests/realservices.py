@@ -63,7 +63,7 @@ class Running:
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.log_path = self.home.with_name(f"{self.home.name}.log")
-        with self.log_path.open("ab") as log:
+        with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "nerapp.run", *self.arguments],
                 cwd=env.PROJECT,

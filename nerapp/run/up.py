@@ -19,9 +19,10 @@ from typing import Final
 import psutil
 
 from nerapp import env
-from nerapp.embedded import Place, Postgres, Redis, ServiceError, end, make_folder, write_private
+from nerapp.embedded import Postgres, Redis, end
 from nerapp.env import PROJECT
 from nerapp.run.console import Console
+from nerapp.run.place import Place, ServiceError, make_folder, write_private
 from nerapp.run.process import Spec
 from nerapp.run.supervisor import StartFailed, StopAsked, Supervisor
 
