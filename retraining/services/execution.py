@@ -10,6 +10,7 @@ import errno
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,23 +22,18 @@ from django.db.models.functions import Now
 
 from audit.services import SYSTEM, event_record
 from corpus.errors import DomainError
-from corpus.models import Document
-from feedback.models import Correction
-from inference.engine import bundle_path, recogniser_for
+from inference.engine import bundle_path
 from inference.models import ModelVersion
 from inference.services import version_register
-from ner.bundle import open_bundle
 from ner.config import TrainConfig, from_json
 from ner.errors import NerError, TrainingCancelled
-from ner.spans import Example, Span
 from retraining.errors import RunFailed
 from retraining.models import TrainingRun, TrainingRunEvent
 from retraining.selectors import policy_of
-from retraining.services.base_corpora import base_corpus_examples
 from retraining.services.exams import candidate_judge
 from retraining.services.leases import Lease, LeaseLost, Status, patiently
+from retraining.services.materials import Materials
 from retraining.services.promotion import candidate_promote
-from retraining.services.sets import label_names, training_set_examples
 from retraining.splits import Split
 from retraining.tracking import Subject, Tracker, git_commit
 from retraining.workspace import CHECKPOINT, attempt_dir, run_dir_remove
@@ -49,8 +45,6 @@ log = structlog.get_logger(__name__)
 
 #: Progress is written to the row no more often than this.
 _REPORT_SECONDS = 1.0
-#: So many of the project's unlabelled texts are rehearsed beside the bundled ones.
-_REHEARSED_DOCUMENTS = 2000
 
 
 def run_execute(*, run_id: int) -> None:
@@ -147,8 +141,7 @@ class _Execution:
         # TensorFlow takes seconds and hundreds of megabytes: only here, in the child that trains.
         from ner.training.loop import train
 
-        materials = _Materials(self.run)
-        started, reported, epoch = time.monotonic(), 0.0, 0
+        materials, told = Materials(self.run), _Told()
         for progress in train(
             config,
             train=materials.examples(Split.TRAIN),
@@ -161,29 +154,20 @@ class _Execution:
             should_stop=self.lease.should_stop,
             vectors=None if materials.champion else settings.MODELS_DIR / "flagship",
         ):
-            new_epoch, epoch = progress.epoch > epoch, progress.epoch
-            if new_epoch or time.monotonic() - reported > _REPORT_SECONDS or progress.bundle:
-                reported = time.monotonic()
-                patiently(partial(self._report, progress, int(reported - started), loudly=new_epoch))
-            if new_epoch:
+            numbers, line = _numbers(progress), told.line_for(progress)
+            if line or progress.bundle or told.seconds_ago() > _REPORT_SECONDS:
+                row = {"phase": "training", "message": progress.message, "seconds": told.row(), **numbers}
+                patiently(partial(self.lease.write, progress=row, mlflow_run_id=self.tracker.run_id))
+            if line and progress.step == 0:
+                patiently(partial(self._say, line))
+            elif line:
+                patiently(partial(self._say, line, **numbers))
                 self.tracker.metrics({"loss": progress.loss, "dev_f1": progress.dev_f1}, step=progress.step)
             yield progress
 
-    def _report(self, progress: Progress, seconds: int, *, loudly: bool) -> None:
-        numbers = {
-            "step": progress.step,
-            "total": progress.total,
-            "epoch": progress.epoch,
-            "loss": round(progress.loss, 5),
-            "dev_f1": round(progress.dev_f1, 5),
-        }
+    def _say(self, message: str, **data: Any) -> None:
         with self.lease.holding():
-            self.lease.write(
-                progress={"phase": "training", "message": progress.message, "seconds": seconds, **numbers},
-                mlflow_run_id=self.tracker.run_id,
-            )
-            if loudly:
-                self._line(progress.message[:1].upper() + progress.message[1:], **numbers)
+            self._line(message[:1].upper() + message[1:], **data)
 
     def _register(self, bundle: Path) -> ModelVersion:
         """Put the candidate on the shelf and into the row, both or neither."""
@@ -320,57 +304,42 @@ class _Execution:
         TrainingRunEvent.objects.create(run_id=self.run.pk, message=message, data=data)
 
 
-class _Materials:
-    """What a training reads: corrections, and what keeps it from forgetting."""
+@dataclass
+class _Told:
+    """What has been told of a training's progress, to tell each thing once and not too often."""
 
-    def __init__(self, run: TrainingRun) -> None:
-        self.training_set = run.training_set
-        self.project = run.project
-        self.version = run.start_from
-        path = bundle_path(self.version)  # None for the blank model: a start from scratch
-        self.champion = open_bundle(path, expected_sha256=self.version.sha256) if path else None
-        asked = set(label_names(self.training_set.label_set))
-        self.unasked = frozenset(self.version.labels) - asked
+    began: float = field(default_factory=time.monotonic)
+    row_at: float = 0.0
+    epoch: int | None = None
 
-    def examples(self, split: Split) -> list[Example]:
-        """The corrections of a split.
+    def line_for(self, progress: Progress) -> str:
+        """The line for the log, when there is news: the beginning, and the end of each epoch."""
+        if not progress.total:
+            return ""
+        before, self.epoch = self.epoch, progress.epoch
+        if before is None:
+            resumed = f"; going on after epoch {progress.epoch}" if progress.epoch else ""
+            return f"{progress.message}{resumed}."
+        return progress.message if progress.epoch > before else ""
 
-        A correction says nothing about labels that the project does not have: there the champion's own
-        answer stands in, or training would teach that such entities do not exist.
-        """
-        found = training_set_examples(training_set=self.training_set, split=split)
-        if not self.unasked:
-            return found
-        answers = recogniser_for(self.version).predict_many([example.text for example in found])
-        return [
-            _completed(example, [span for span in answer.spans if span.label in self.unasked])
-            for example, answer in zip(found, answers, strict=True)
-        ]
+    def seconds_ago(self) -> float:
+        """Since the row was last written."""
+        return time.monotonic() - self.row_at
 
-    def texts(self) -> list[str]:
-        """Unlabelled texts on which the candidate must go on answering like the champion."""
-        bundled = (settings.CORPORA_DIR / "rehearsal.txt").read_text("utf-8").splitlines()
-        corrected = Correction.objects.filter(project=self.project).values("document_id")
-        unlabelled = (
-            Document.objects.filter(project=self.project, redacted_at=None)
-            .exclude(pk__in=corrected)
-            .order_by("text_hash")
-            .values_list("text", flat=True)[:_REHEARSED_DOCUMENTS]
-        )
-        return [line for line in bundled if line.strip()] + list(unlabelled)
-
-    def base(self) -> list[Example]:
-        """The imported base corpus, where there is one."""
-        corpus = self.training_set.base_corpus
-        return list(base_corpus_examples(corpus)) if corpus else []
+    def row(self) -> int:
+        """The row is written now; returns the seconds since the training began."""
+        self.row_at = time.monotonic()
+        return int(self.row_at - self.began)
 
 
-def _completed(example: Example, spans: list[Span]) -> Example:
-    free = [
-        span for span in spans if not any(span.start < s.end and s.start < span.end for s in example.spans)
-    ]
-    kept = (*example.spans, *(Span(span.start, span.end, span.label) for span in free))
-    return Example(example.text, tuple(sorted(kept)), example.id, example.source)
+def _numbers(progress: Progress) -> dict[str, float]:
+    return {
+        "step": progress.step,
+        "total": progress.total,
+        "epoch": progress.epoch,
+        "loss": round(progress.loss, 5),
+        "dev_f1": round(progress.dev_f1, 5),
+    }
 
 
 def _subject(run: TrainingRun) -> Subject:
