@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 
@@ -44,11 +44,17 @@ class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_per_page = 50
     show_full_result_count = False
     view_on_site = False
-    form = QuietForm
+    form: type[forms.ModelForm[Any]] = QuietForm
     show_facets = admin.ShowFacets.NEVER
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Django's own log stays empty: the audit log has it, with its reason."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """See `log_addition`."""
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -63,7 +69,7 @@ class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Why the row came to be as it is (audit log), and what exactly changed (row history)."""
         row = self.get_object(request, object_id)
         if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            raise Http404
         if not self.has_view_permission(request, row):
             raise PermissionDenied
         context = {
@@ -81,11 +87,6 @@ class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 class ReadOnlyAdmin(BackOfficeAdmin):
     """Rows that are history: they are looked at, never added or changed by hand."""
-
-    @property
-    def media(self) -> forms.Media:
-        """Nothing to fill in, nothing to load."""
-        return forms.Media()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

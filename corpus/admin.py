@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -38,6 +38,9 @@ from corpus.services import (
     project_change,
     project_create,
 )
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 EXCERPT = 110
 
@@ -124,7 +127,7 @@ class ProjectAdmin(ProjectRows):
     readonly_fields = ("slug", "created_at")
     change_form_template = "admin/corpus/project_page.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return (
             super()
             .get_queryset(request)
@@ -164,10 +167,12 @@ class ProjectAdmin(ProjectRows):
             *super().get_urls(),
         ]
 
-    # --- Making and changing --------------------------------------------------------------------------
+    # --- Making and changing ---
 
-    def get_form(self, request: HttpRequest, obj: Project | None = None, **options: Any) -> Any:
-        return ProjectCreateForm if obj is None else super().get_form(request, obj, **options)
+    def get_form(
+        self, request: HttpRequest, obj: Project | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        return ProjectCreateForm if obj is None else super().get_form(request, obj, change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Project | None = None) -> Any:
         return ("name", "slug", "description", "allow_overlap", "labels") if obj is None else self.fields
@@ -193,14 +198,8 @@ class ProjectAdmin(ProjectRows):
             labels=form.cleaned_data["labels"],
             actor=actor,
         )
-        membership_set(project=made, user=request.user, role=Membership.Role.ADMIN, actor=actor)
+        membership_set(project=made, user=cast("User", request.user), role=Membership.Role.ADMIN, actor=actor)
         obj.pk = made.pk
-
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """The audit log has it."""
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """The audit log has it."""
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -221,7 +220,7 @@ class ProjectAdmin(ProjectRows):
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
-    # --- Labels ---------------------------------------------------------------------------------------
+    # --- Labels ---
 
     def labels_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The next revision of the labels, starting from the present one."""
@@ -230,7 +229,7 @@ class ProjectAdmin(ProjectRows):
         current: LabelSet = label_set_current(project=project)
         names = LabelForm.base_fields
         initial = [{name: getattr(label, name) for name in names} for label in current.labels.all()]
-        formset = LabelFormSet(request.POST or None, initial=initial)
+        formset = cast(BaseLabelFormSet, LabelFormSet(request.POST or None, initial=initial))
         reason = forms.CharField(max_length=500, required=False).clean(request.POST.get("reason", ""))
         if request.method == "POST" and formset.is_valid():
             try:
@@ -256,7 +255,7 @@ class ProjectAdmin(ProjectRows):
         }
         return TemplateResponse(request, "admin/corpus/labels.html", context)
 
-    # --- People ---------------------------------------------------------------------------------------
+    # --- People ---
 
     def people_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Give a person a role in the project."""
@@ -297,7 +296,7 @@ class ProjectAdmin(ProjectRows):
         return self._back(project)
 
     def _project(self, request: HttpRequest, pk: int) -> Project:
-        project = self.get_object(request, str(pk))
+        project: Project | None = self.get_object(request, str(pk))
         if project is None:
             raise PermissionDenied
         return project

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -10,7 +11,7 @@ from corpus.errors import NotFound, Refused
 from corpus.models import Document, Label, LabelSet, Membership, Project
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser, AnonymousUser
+    from django.contrib.auth.models import AnonymousUser, User
 
 Role = Membership.Role
 
@@ -24,7 +25,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
 }
 
 
-def projects_visible(user: AbstractUser | AnonymousUser) -> QuerySet[Project]:
+def projects_visible(user: User | AnonymousUser) -> QuerySet[Project]:
     """The projects a person may see."""
     if not user.is_authenticated or not user.is_active:
         return Project.objects.none()
@@ -33,7 +34,7 @@ def projects_visible(user: AbstractUser | AnonymousUser) -> QuerySet[Project]:
     return Project.objects.filter(memberships__user=user)
 
 
-def project_allows(*, project: Project, user: AbstractUser | AnonymousUser, permission: str) -> bool:
+def project_allows(*, project: Project, user: User | AnonymousUser, permission: str) -> bool:
     """May this person do this in this project?"""
     if not user.is_authenticated or not user.is_active:
         return False
@@ -43,13 +44,13 @@ def project_allows(*, project: Project, user: AbstractUser | AnonymousUser, perm
     return any(permission in PERMISSIONS[name] for name in role)
 
 
-def project_require(*, project: Project, user: AbstractUser | AnonymousUser, permission: str) -> None:
+def project_require(*, project: Project, user: User | AnonymousUser, permission: str) -> None:
     """Raise Refused unless the person may do this in the project."""
     if not project_allows(project=project, user=user, permission=permission):
         raise Refused()
 
 
-def project_get(*, slug: str, user: AbstractUser | AnonymousUser) -> Project:
+def project_get(*, slug: str, user: User | AnonymousUser) -> Project:
     """A project by its slug; NotFound when absent or not the person's to see."""
     project = projects_visible(user).filter(slug=slug).first()
     if project is None:
@@ -70,7 +71,7 @@ def labels_of(*, label_set: LabelSet) -> list[Label]:
     return list(label_set.labels.all())
 
 
-def document_get(*, project: Project, document_id: object) -> Document:
+def document_get(*, project: Project, document_id: UUID | str) -> Document:
     """A document of the project, or NotFound."""
     document = Document.objects.filter(project=project, pk=document_id).first()
     if document is None:

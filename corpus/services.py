@@ -24,7 +24,7 @@ from corpus.errors import (
 from corpus.models import Document, Label, LabelSet, Membership, Project
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
+    from django.contrib.auth.models import User
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -135,7 +135,7 @@ def membership_end(*, membership: Membership, actor: Actor, reason: str = "") ->
 
 
 @transaction.atomic
-def membership_set(*, project: Project, user: AbstractUser, role: str, actor: Actor) -> Membership:
+def membership_set(*, project: Project, user: User, role: str, actor: Actor) -> Membership:
     """Give a person a role in a project, or change it."""
     membership, _ = Membership.objects.update_or_create(
         project=project, user=user, defaults={"role": Membership.Role(role)}

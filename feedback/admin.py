@@ -36,7 +36,7 @@ class CorrectionAdmin(ProjectHistory):
         "created_at",
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Correction]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         kept = Q(decisions__decision=Decision.ACCEPT)
         return (
             super()

@@ -1,4 +1,4 @@
-"""What the models answered, and who may ask them. Versions and slots need every layer: see nerapp/admin.py."""
+"""What the models answered, and who may ask them. Versions and slots are in nerapp/admin.py."""
 
 from __future__ import annotations
 
@@ -118,11 +118,11 @@ class ApiKeyForm(forms.Form):
         label="May",
     )
     rate_per_hour = forms.IntegerField(min_value=1, max_value=1_000_000, initial=1000, label="Texts an hour")
-    expires_at = forms.SplitDateTimeField(
+    expires_at = forms.DateTimeField(
         required=False,
         label="Ends at (UTC)",
         help_text="Empty: until somebody revokes it.",
-        widget=forms.SplitDateTimeWidget(date_attrs={"type": "date"}, time_attrs={"type": "time"}),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
     )
 
     def __init__(self, *args: Any, projects: QuerySet[Project], **kwargs: Any) -> None:

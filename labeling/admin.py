@@ -41,7 +41,7 @@ class TaskAdmin(ProjectHistory):
         "closed_at",
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).annotate(head=Left("document__text", EXCERPT))
 
     @admin.display(description="text")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from axes.models import AccessFailureLog, AccessLog
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -46,6 +47,8 @@ from nerapp.version_page import (
 from retraining.admin import verdict_words
 from retraining.services import candidate_promote
 
+#: The packages whose permissions mean something here.
+RIGHTS = ("audit", "auth", "corpus", "inference", "feedback", "labeling", "retraining")
 PROMOTE = "inference.promote_modelversion"
 
 # Accounts have no e-mail address here, second factors are their owner's business, and of the sign-ins the
@@ -59,17 +62,17 @@ class RecordsPeople(BackOfficeAdmin):
 
     noun = ""
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self._record(request, obj, "create", message)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self._record(request, obj, "change", message)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         with transaction.atomic():
             return super().changeform_view(request, *args, **kwargs)
 
-    def _record(self, request: HttpRequest, obj: Any, verb: str, message: Any) -> None:
+    def _record(self, request: HttpRequest, obj: Any, verb: str, message: Any) -> Any:
         changed = message if isinstance(message, list) else [str(message)]
         event_record(
             action=f"{self.noun}.{verb}",
@@ -80,12 +83,12 @@ class RecordsPeople(BackOfficeAdmin):
 
 
 @admin.register(User)
-class PersonAdmin(RecordsPeople, UserAdmin):
+class PersonAdmin(RecordsPeople, UserAdmin):  # type: ignore[type-arg]
     """Accounts. Rights come from groups, and roles from projects; only superusers hand out rights."""
 
     noun = "person"
-    form = UserAdmin.form
-    list_display = ("username", "first_name", "last_name", "is_active", "is_staff", "is_superuser", "last_login")
+    form = UserChangeForm
+    list_display = ("username", "first_name", "last_name", "is_active", "is_staff", "last_login")
     list_filter: ClassVar[Any] = ("is_active", "is_staff", "is_superuser", "groups")
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("username", "password")}),
@@ -94,6 +97,13 @@ class PersonAdmin(RecordsPeople, UserAdmin):
         ("When", {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **options: Any
+    ) -> Any:
+        options |= {"widget": forms.CheckboxSelectMultiple}
+        return super().formfield_for_manytomany(db_field, cast(HttpRequest, request), **options)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         if request.user.is_superuser:
@@ -115,6 +125,14 @@ class RightsAdmin(RecordsPeople, GroupAdmin):
     """Groups of Django permissions: which kinds of act their members may do."""
 
     noun = "group"
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **options: Any
+    ) -> Any:
+        ours = Permission.objects.filter(content_type__app_label__in=RIGHTS).select_related("content_type")
+        options |= {"queryset": ours, "widget": forms.SelectMultiple(attrs={"size": 24})}
+        return super().formfield_for_manytomany(db_field, request, **options)
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return bool(request.user.is_superuser)
@@ -137,7 +155,7 @@ class ModelVersionAdmin(ProjectHistory):
     search_fields = ("name", "sha256__startswith")
     search_help_text = "The name, or how the SHA-256 of the bundle begins"
     change_form_template = "admin/inference/version_page.html"
-    fields: ClassVar[Sequence[str]] = ()
+    fields = ()
 
     def visible_to(self, projects: QuerySet[Project]) -> Q:
         return Q(project__in=projects) | Q(project=None)
@@ -153,7 +171,7 @@ class ModelVersionAdmin(ProjectHistory):
             *super().get_urls(),
         ]
 
-    # --- The list ---------------------------------------------------------------------------------------------
+    # --- The list ---
 
     @admin.display(description="version", ordering="name")
     def named(self, version: ModelVersion) -> str:
@@ -184,7 +202,7 @@ class ModelVersionAdmin(ProjectHistory):
     def size(self, version: ModelVersion) -> str:
         return f"{version.size_bytes / 1_000_000:.1f} MB" if version.size_bytes else "–"
 
-    # --- The page ---------------------------------------------------------------------------------------------
+    # --- The page ---
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -229,11 +247,11 @@ class ModelVersionAdmin(ProjectHistory):
         }
         return TemplateResponse(request, "admin/inference/errors.html", context)
 
-    # --- Promoting ----------------------------------------------------------------------------------------------
+    # --- Promoting ---
 
     @method_decorator(require_POST)
     def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Make the version champion of a project: with a reason, and only over the champion that was shown."""
+        """Make the version champion of a project, with a reason and over the champion that was shown."""
         version = self._version(request, pk)
         project = projects_visible(request.user).filter(slug=request.POST.get("project", "")).first()
         if project is None:
@@ -278,7 +296,7 @@ class ModelVersionAdmin(ProjectHistory):
         return may(request, project=project, codename=PROMOTE, permission="promote")
 
     def _version(self, request: HttpRequest, pk: int) -> ModelVersion:
-        version = self.get_object(request, str(pk))
+        version: ModelVersion | None = self.get_object(request, str(pk))
         if version is None or not self.has_view_permission(request, version):
             raise PermissionDenied
         return version

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -16,7 +16,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 #: The models of the navigation, in the order of the loop; whatever is not here stands in the last group.
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Texts", ("corpus.Project", "corpus.Document")),
-    ("Serving", ("inference.ModelVersion", "inference.Deployment", "inference.Prediction", "inference.ApiKey")),
+    (
+        "Serving",
+        ("inference.ModelVersion", "inference.Deployment", "inference.Prediction", "inference.ApiKey"),
+    ),
     ("Review", ("labeling.Task", "feedback.Correction", "feedback.Rating")),
     (
         "Learning",
@@ -59,7 +62,7 @@ class NerappAdminSite(admin.AdminSite):
         groups[-1]["models"] += sorted(rows.values(), key=lambda row: str(row["name"]))
         return [group for group in groups if group["models"]]
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         # Here, because the site is made before the models are loaded.
         from corpus.selectors import projects_visible
         from nerapp.dashboard import dashboard_of
@@ -69,10 +72,10 @@ class NerappAdminSite(admin.AdminSite):
 
     def app_index(
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> Any:
         return redirect("admin:index")
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """One door for all: the account page, with its lock-out and second factor."""
         target = request.GET.get(REDIRECT_FIELD_NAME, "")
         is_ours = url_has_allowed_host_and_scheme(
@@ -83,8 +86,8 @@ class NerappAdminSite(admin.AdminSite):
             raise PermissionDenied
         return redirect_to_login(target if is_ours else reverse("admin:index"))
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return redirect("account_logout")
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return redirect("account_change_password")

@@ -162,7 +162,7 @@ def _champions(champions: list[Deployment], now: datetime) -> list[ChampionRow]:
 
 def _waiting(projects: list[Project], now: datetime) -> list[WaitingRow]:
     tasks = {
-        row["project"]: row
+        row["project"]: (row["open"], row["held"])
         for row in Task.objects.filter(project__in=projects, status=Task.Status.OPEN)
         .values("project")
         .annotate(open=Count("pk"), held=Count("pk", filter=Q(lease_expires_at__gt=now)))
@@ -177,8 +177,8 @@ def _waiting(projects: list[Project], now: datetime) -> list[WaitingRow]:
     return [
         WaitingRow(
             project=project,
-            open=tasks.get(project.pk, {}).get("open", 0),
-            held=tasks.get(project.pk, {}).get("held", 0),
+            open=tasks.get(project.pk, (0, 0))[0],
+            held=tasks.get(project.pk, (0, 0))[1],
             done_today=done.get(project.pk, 0),
         )
         for project in projects

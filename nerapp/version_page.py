@@ -239,8 +239,8 @@ def errors_of(version: ModelVersion, exam: Exam) -> ErrorsPage:
     predicted = [[span for span in one.spans if span.label in exam.labels] for one in found]
     report = evaluate(gold, predicted, examples_per_class=EXAMPLES)
     examples: dict[str, list[ErrorExample]] = {}
-    for example in report.examples:
-        examples.setdefault(example.kind, []).append(example)
+    for wrong in report.examples:
+        examples.setdefault(wrong.kind, []).append(wrong)
     pairs: Counter[tuple[str, str]] = Counter()
     for example, spans in zip(gold, predicted, strict=True):
         pairs.update(

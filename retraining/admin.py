@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -35,6 +34,9 @@ from corpus.selectors import projects_visible
 from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun, TrainingSet
 from retraining.selectors import corrections_new, run_active, run_events
 from retraining.services import policy_change, run_cancel, run_queue
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 Status = TrainingRun.Status
 
@@ -76,7 +78,7 @@ class TrainingRunAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter, "status")
     list_select_related = ("project", "candidate", "start_from")
     change_form_template = "admin/retraining/run_page.html"
-    fields: ClassVar[Sequence[str]] = ()
+    fields = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("retraining.queue_trainingrun")
@@ -107,7 +109,7 @@ class TrainingRunAdmin(ProjectHistory):
             return "–"
         return f"{(run.ended_at - run.started_at).total_seconds():.0f} s"
 
-    # --- Starting and stopping ----------------------------------------------------------------------------
+    # --- Starting and stopping ---
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """Retrain now: the same run that a policy would queue, for a reason of a person."""
@@ -126,7 +128,7 @@ class TrainingRunAdmin(ProjectHistory):
                     project=project,
                     actor=Actor.of_user(request.user),
                     reason=form.cleaned_data["reason"],
-                    requested_by=request.user,
+                    requested_by=cast("User", request.user),
                 )
                 messages.success(request, f"Run {run.pk} is {run.get_status_display().lower()}.")
                 return redirect("admin:retraining_trainingrun_change", run.pk)
@@ -137,8 +139,9 @@ class TrainingRunAdmin(ProjectHistory):
             "form": form,
             "act": "Start the training",
             "explanation": (
-                "A training starts from the present champion and learns from every correction so far. It runs "
-                "beside serving; what comes out serves nobody until the gate has judged it and it is promoted."
+                "A training starts from the present champion and learns from every correction so far. "
+                "It runs beside serving; what comes out serves nobody until the gate has judged it and "
+                "it is promoted."
             ),
             "back": reverse("admin:retraining_trainingrun_changelist"),
         }
@@ -157,7 +160,7 @@ class TrainingRunAdmin(ProjectHistory):
             messages.success(request, f"Run {run.pk} {said}.")
         return redirect("admin:retraining_trainingrun_change", run.pk)
 
-    # --- Watching -------------------------------------------------------------------------------------------
+    # --- Watching ---
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -220,7 +223,7 @@ class TrainingRunAdmin(ProjectHistory):
         )
 
     def _run(self, request: HttpRequest, pk: int) -> TrainingRun:
-        run = self.get_object(request, str(pk))
+        run: TrainingRun | None = self.get_object(request, str(pk))
         if run is None or not self.has_view_permission(request, run):
             raise PermissionDenied
         return run
@@ -273,9 +276,6 @@ class RetrainPolicyAdmin(ProjectRows):
         values = {name: form.cleaned_data[name] for name in form.changed_data}
         if values:
             policy_change(project=obj.project, actor=Actor.of_user(request.user), **values)
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """The audit log has it."""
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

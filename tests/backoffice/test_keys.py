@@ -67,7 +67,7 @@ def test_the_shown_secret_opens_the_api(office: Client, project: Project, champi
         {"scopes": ["everything"]},
         {"rate_per_hour": 0},
         {"rate_per_hour": "many"},
-        {"expires_at_0": "2020-01-01", "expires_at_1": "00:00"},
+        {"expires_at": "2020-01-01T00:00"},
         {"project": 10_000},
     ],
     ids=str,

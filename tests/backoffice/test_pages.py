@@ -29,7 +29,7 @@ def text(client: Client, name: str, *arguments: object) -> str:
     return " ".join(answer.content.decode().split())
 
 
-# --- Overview ---------------------------------------------------------------------------------------------------
+# --- Overview ---
 
 
 def test_the_overview_answers_four_questions(office: Client, run: TrainingRun) -> None:
@@ -60,7 +60,7 @@ def test_a_missing_worker_is_said_on_every_page(office: Client, project: Project
     assert "<code>make run</code>" in page
 
 
-# --- Projects, labels, people -----------------------------------------------------------------------------------
+# --- Projects, labels, people ---
 
 
 def test_a_project_is_made_with_its_labels_and_its_maker_as_admin(office: Client, ada: User) -> None:
@@ -116,7 +116,7 @@ def test_a_label_change_makes_a_revision_and_leaves_the_old_one_alone(
     assert "river" not in set(first.labels.values_list("name", flat=True))
     assert second.labels.get(name="river").title == "River"
     assert second.labels.get(name="geo").title == "Place on Earth"
-    assert AuditEvent.objects.filter(action="label_set.revise").first().reason == "rivers"  # type: ignore[union-attr]
+    assert AuditEvent.objects.filter(action="label_set.revise")[0].reason == "rivers"
 
 
 def test_two_labels_of_one_name_are_refused(office: Client, project: Project) -> None:
@@ -158,7 +158,7 @@ def test_an_account_is_made_and_changed_with_a_line_in_the_audit_log(office: Cli
     assert AuditEvent.objects.get(action="person.change").subject == f"auth.user:{otto.pk}"
 
 
-# --- Texts and what was said about them -------------------------------------------------------------------------
+# --- Texts and what was said about them ---
 
 
 def test_a_correction_shows_its_text_its_decisions_and_its_audit_line(
@@ -184,7 +184,7 @@ def test_a_task_leads_into_the_workbench(office: Client, correction: Correction)
     assert f"/projects/orchard/review/?task={task.pk}" in text(office, "labeling_task_change", task.pk)
 
 
-# --- Versions ---------------------------------------------------------------------------------------------------
+# --- Versions ---
 
 
 def test_a_version_page_reads_like_a_card(office: Client, candidate: ModelVersion, run: TrainingRun) -> None:
@@ -221,7 +221,7 @@ def test_a_version_without_an_exam_says_so(office: Client, champion: ModelVersio
     assert b"No texts to look at" in answer.content
 
 
-# --- Learning ---------------------------------------------------------------------------------------------------
+# --- Learning ---
 
 
 def test_retrain_now_asks_for_a_reason_and_queues_a_run(
@@ -306,7 +306,7 @@ def test_a_policy_that_makes_no_sense_is_refused_on_its_field(
     assert b"errorlist" in answer.content
 
 
-# --- The audit log ----------------------------------------------------------------------------------------------
+# --- The audit log ---
 
 
 def test_the_audit_log_is_filtered_and_searched(office: Client, run: TrainingRun) -> None:
