@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -69,8 +69,8 @@ class FeedbackView(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        said: FeedbackRequest = request.data or _missing("prediction_id")
-        key: ApiKey = request.auth
+        said = cast(FeedbackRequest, request.data or _missing("prediction_id"))
+        key = cast(ApiKey, request.auth)
         prediction = prediction_get(project=key.project, prediction_id=said.prediction_id)
         idempotency_key = _idempotency_key(request, said)
         if said.spans is UNSET and said.rating is not UNSET:

@@ -143,10 +143,16 @@ class HasScope(BasePermission):
         return True
 
 
+def caller_of(request: Request) -> Caller | None:
+    """Who showed a key with this request, if anybody did."""
+    user: object = request.user
+    return user if isinstance(user, Caller) else None
+
+
 def scope_require(request: Request, scope: str) -> Caller:
     """The caller, if the key has the scope; Unauthenticated or MissingScope otherwise."""
-    caller = request.user
-    if not isinstance(caller, Caller):
+    caller = caller_of(request)
+    if caller is None:
         raise Unauthenticated()
     if scope not in caller.scopes:
         raise MissingScope(scope=scope)

@@ -22,7 +22,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from inference import metrics
-from inference.authentication import Caller
+from inference.authentication import caller_of
 from inference.errors import RateLimited
 
 if TYPE_CHECKING:
@@ -158,9 +158,9 @@ class KeyRateLimit(BaseThrottle):
     """Each text that a key sends costs one; a view's `cost` says how many a request has."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        caller = request.user
+        caller = caller_of(request)
         cost_of = getattr(view, "cost", None)
-        if not isinstance(caller, Caller) or cost_of is None:
+        if caller is None or cost_of is None:
             return True
         decision = rate_limit.spend(str(caller.pk), limit=caller.key.rate_per_hour, cost=cost_of(request))
         view.headers.update(decision.headers())

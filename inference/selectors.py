@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -91,7 +92,7 @@ def slots_of(project: Project) -> dict[int, list[str]]:
     return found
 
 
-def prediction_get(*, project: Project, prediction_id: object) -> Prediction:
+def prediction_get(*, project: Project, prediction_id: UUID) -> Prediction:
     """A prediction of the project, or NotFound."""
     prediction = (
         Prediction.objects.filter(project=project, pk=prediction_id)

@@ -10,6 +10,9 @@ class NerappConfig(AppConfig):
     name = "nerapp"
     verbose_name = "nerapp"
 
+    def ready(self) -> None:
+        from nerapp import checks  # noqa: F401  (importing registers them)
+
 
 class NerappAdminConfig(AdminConfig):
     # The site is imported later, by its name: it needs models, which are not loaded yet.

@@ -31,7 +31,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from corpus.errors import NotFound
-from inference.authentication import Caller
+from inference.authentication import caller_of
 from inference.engine import engine
 from inference.limits import rate_limit
 from inference.models import ApiKey, Prediction
@@ -182,8 +182,9 @@ class MetricsView(APIView):
 
 def is_operator(request: Request) -> bool:
     """Staff, or a key with the scope `ops`."""
-    if isinstance(request.user, Caller):
-        return ApiKey.Scope.OPS in request.user.scopes
+    caller = caller_of(request)
+    if caller is not None:
+        return ApiKey.Scope.OPS in caller.scopes
     # From the session itself: DRF has put its own (absent) user over Django's.
     user = get_user(request._request)
     return user.is_active and bool(getattr(user, "is_staff", False))
@@ -226,7 +227,7 @@ def _migrations() -> Check:
     return Check(status="ok", detail="")
 
 
-def _client(url: str) -> redis.Redis:
+def _client(url: str) -> redis.Redis[bytes]:
     return redis.Redis.from_url(
         url, socket_timeout=0.25, socket_connect_timeout=0.25, retry=Retry(NoBackoff(), 0)
     )
@@ -360,7 +361,7 @@ def _memory_mb() -> float:
 def _queue_depth() -> dict[str, int | None]:
     try:
         with _client(settings.REDIS_URL) as client:
-            return {queue: int(client.llen(queue)) for queue in QUEUES}  # type: ignore[arg-type]
+            return {queue: int(client.llen(queue)) for queue in QUEUES}
     except redis.RedisError:
         return dict.fromkeys(QUEUES)
 

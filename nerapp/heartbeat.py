@@ -25,7 +25,7 @@ ALIVE_SECONDS = 30.0
 
 
 @lru_cache(maxsize=1)
-def _redis() -> redis.Redis:
+def _redis() -> redis.Redis[str]:
     return redis.Redis.from_url(
         settings.CACHE_URL,
         socket_timeout=0.5,
@@ -73,9 +73,7 @@ def workers_alive() -> dict[str, float] | None:
         return None
     now = time.time()
     return {
-        queue: max(now - float(at), 0.0)
-        for queue, at in zip(QUEUES, said, strict=True)  # type: ignore[arg-type]
-        if at is not None
+        queue: max(now - float(at), 0.0) for queue, at in zip(QUEUES, said, strict=True) if at is not None
     }
 
 

@@ -42,7 +42,7 @@ class Problem(msgspec.Struct, kw_only=True):
     errors: list[Mistake]
 
 
-class StructExtension(OpenApiSerializerExtension):  # type: ignore[misc]
+class StructExtension(OpenApiSerializerExtension):
     """Lets a msgspec Struct stand wherever drf-spectacular expects a serializer."""
 
     target_class = "msgspec.Struct"
@@ -64,7 +64,7 @@ class StructExtension(OpenApiSerializerExtension):  # type: ignore[misc]
         return _untitled(own)
 
 
-class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class KeyScheme(OpenApiAuthenticationExtension):
     """How a caller shows its key."""
 
     target_class = "inference.authentication.ApiKeyAuthentication"

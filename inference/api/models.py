@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -24,7 +24,7 @@ class ModelsView(APIView):
 
     @extend_schema(operation_id="models_list", tags=["models"], responses=ModelList)
     def get(self, request: Request) -> Response:
-        caller: Caller = request.user
+        caller = cast(Caller, request.user)
         project = caller.key.project
         versions = list(versions_visible(project).defer("card"))
         slots, f1 = slots_of(project), exams_newest(versions)
@@ -49,7 +49,7 @@ class ModelView(APIView):
         ],
     )
     def get(self, request: Request, reference: str) -> Response:
-        caller: Caller = request.user
+        caller = cast(Caller, request.user)
         project = caller.key.project
         version = _version(caller, reference)
         slots, f1 = slots_of(project), exams_newest([version])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
@@ -50,10 +50,10 @@ class PredictView(APIView):
     )
     def post(self, request: Request) -> Response:
         started = time.perf_counter()
-        asked: PredictRequest = request.data or _missing("text")
+        asked = cast(PredictRequest, request.data or _missing("text"))
         text_check(asked.text, limit=settings.LIMITS["predict_characters"])
         with metrics.measured("predict"):
-            choice = _choose(request.user, asked)
+            choice = _choose(cast(Caller, request.user), asked)
             [answer] = _ask(request, asked, choice, [asked.text])
         return Response(
             PredictResponse(
@@ -82,7 +82,7 @@ class BatchView(APIView):
 
     def cost(self, request: Request) -> int:
         """One for each text, so that a batch is no way around the limit; one for a batch to be refused."""
-        count = len(request.data.texts) if request.data else 0
+        count = len(cast(BatchRequest, request.data).texts) if request.data else 0
         return count if 0 < count <= settings.LIMITS["batch_texts"] else 1
 
     @extend_schema(
@@ -90,11 +90,11 @@ class BatchView(APIView):
     )
     def post(self, request: Request) -> Response:
         started = time.perf_counter()
-        asked: BatchRequest = request.data or _missing("texts")
+        asked = cast(BatchRequest, request.data or _missing("texts"))
         items = _items(asked.texts)
         good = {item.index: text for item, text in items if isinstance(text, str)}
         with metrics.measured("batch"):
-            choice = _choose(request.user, asked)
+            choice = _choose(cast(Caller, request.user), asked)
             answers = dict(zip(good, _ask(request, asked, choice, list(good.values())), strict=True))
         for item, _ in items:
             answer = answers.get(item.index)
@@ -135,7 +135,7 @@ def _choose(caller: Caller, asked: Options) -> Choice:
 
 
 def _ask(request: Request, asked: Options, choice: Choice, texts: list[str]) -> list[Answer]:
-    caller: Caller = request.user
+    caller = cast(Caller, request.user)
     return prediction_make(
         project=caller.key.project,
         texts=texts,

@@ -7,6 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from corpus.models import Document, Project
 from inference import metrics
@@ -57,22 +58,24 @@ def prediction_make(
         for text, recognition in zip(texts, found, strict=True)
     ]
     if store:
-        Prediction.objects.bulk_create(
-            Prediction(
-                id=answer.prediction_id,
-                project=project,
-                version=chosen.version,
-                text=answer.text,
-                spans=[span.to_json(answer.text) for span in answer.recognition.spans],
-                uncertainty=answer.recognition.uncertainty,
-                min_confidence=min_confidence,
-                language=language,
-                slot=chosen.slot,
-                latency_ms=latency_ms,
-                request_id=request_id,
-                api_key=api_key,
-            )
-            for answer in answers
+        _keep(
+            [
+                Prediction(
+                    id=answer.prediction_id,
+                    project=project,
+                    version=chosen.version,
+                    text=answer.text,
+                    spans=[span.to_json(answer.text) for span in answer.recognition.spans],
+                    uncertainty=answer.recognition.uncertainty,
+                    min_confidence=min_confidence,
+                    language=language,
+                    slot=chosen.slot,
+                    latency_ms=latency_ms,
+                    request_id=request_id,
+                    api_key=api_key,
+                )
+                for answer in answers
+            ]
         )
     metrics.PREDICTED.labels(slot=chosen.slot or "named").inc(len(texts))
     metrics.ENTITIES.inc(sum(len(answer.recognition.spans) for answer in answers))
@@ -120,6 +123,14 @@ def confident(
     )
 
 
+def _keep(rows: list[Prediction]) -> None:
+    if len(rows) == 1:
+        # One statement that commits itself; bulk_create would send BEGIN and COMMIT around it.
+        rows[0].save(force_insert=True)
+    elif rows:
+        Prediction.objects.bulk_create(rows)
+
+
 def _documents_predict(documents: Sequence[Document], serving: Serving) -> list[Prediction]:
     started = time.perf_counter()
     found = serving.recognise([document.text for document in documents])
@@ -129,10 +140,23 @@ def _documents_predict(documents: Sequence[Document], serving: Serving) -> list[
             project_id=document.project_id,
             version=serving.version,
             document=document,
-            spans=[span.to_json(document.text) for span in recognition.spans],
+            spans=_with_alternatives(document.text, recognition),
             uncertainty=recognition.uncertainty,
             slot=serving.slot,
             latency_ms=latency_ms,
         )
         for document, recognition in zip(documents, found, strict=True)
     )
+
+
+def _with_alternatives(text: str, recognition: Recognition) -> list[dict[str, Any]]:
+    """The spans as stored, each with what else it might be: a reviewer sees the runner-up."""
+    spans = []
+    for span, rivals in zip(recognition.spans, recognition.alternatives, strict=True):
+        body = span.to_json(text)
+        if rivals:
+            body["alternatives"] = [
+                {"label": label, "probability": round(probability, 4)} for label, probability in rivals
+            ]
+        spans.append(body)
+    return spans
