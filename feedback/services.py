@@ -35,7 +35,7 @@ from ner.span_errors import UnknownLabel
 from ner.spans import OffsetUnit, Span, compare_spans, read_spans
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
+    from django.contrib.auth.models import User
 
 COMMENT_LIMIT = 2000
 _Stored = TypeVar("_Stored", Correction, Rating)
@@ -47,7 +47,7 @@ def correction_submit(
     document: Document,
     spans: Sequence[Mapping[str, Any]],
     base_number: int,
-    author: AbstractUser | None = None,
+    author: User | None = None,
     api_key: ApiKey | None = None,
     prediction: Prediction | None,
     stratum: Stratum | str,
@@ -180,7 +180,7 @@ def rating_submit(
     prediction: Prediction,
     score: int,
     comment: str = "",
-    author: AbstractUser | None = None,
+    author: User | None = None,
     api_key: ApiKey | None = None,
     idempotency_key: str,
 ) -> Rating:
@@ -220,7 +220,7 @@ def decision_key(span: Span) -> str:
     return f"{span.start}:{span.end}:{span.label}"
 
 
-def _actor(author: AbstractUser | None, api_key: ApiKey | None) -> tuple[Actor, dict[str, Any]]:
+def _actor(author: User | None, api_key: ApiKey | None) -> tuple[Actor, dict[str, Any]]:
     """Who speaks, for the audit log and for the columns."""
     if (author is None) == (api_key is None):
         raise ValueError("feedback has one author: a person or an API key")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 from django.conf import settings
+from django.contrib.auth.models import User
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import IsAuthenticated
@@ -81,7 +82,7 @@ class ReviewView(APIView):
 
     authentication_classes = [PersonAuthentication]
     permission_classes = [IsAuthenticated]
-    throttle_classes = []
+    throttle_classes: ClassVar[list[type]] = []
     schema = None  # for our own pages, not part of the public API
     body: ClassVar[type[msgspec.Struct]] = EmptyBody
 
@@ -90,8 +91,9 @@ class ReviewView(APIView):
         # Two people, one browser: what one of them decided is never stored under the other's name.
         if request.headers.get("X-Reviewer", str(request.user.pk)) != str(request.user.pk):
             raise OtherPerson()
-        self.project: Project = project_get(slug=kwargs["slug"], user=request.user)
-        project_require(project=self.project, user=request.user, permission="review")
+        self.person = cast(User, request.user)
+        self.project: Project = project_get(slug=kwargs["slug"], user=self.person)
+        project_require(project=self.project, user=self.person, permission="review")
 
     def task(self, task_id: int) -> Task:
         """The task of this project that the address names."""
@@ -104,9 +106,9 @@ class NextView(ReviewView):
     body = NextBody
 
     def post(self, request: Request, slug: str) -> Response:
-        body: NextBody = request.data
-        task = task_claim(project=self.project, user=request.user, besides=body.besides)
-        payload = task_payload(task=self.task(task.pk), user=request.user) if task else None
+        body = cast(NextBody, request.data)
+        task = task_claim(project=self.project, user=self.person, besides=body.besides)
+        payload = task_payload(task=self.task(task.pk), user=self.person) if task else None
         return Response({"task": payload})
 
 
@@ -114,8 +116,8 @@ class QueueView(ReviewView):
     """GET: the head of the queue and the progress."""
 
     def get(self, request: Request, slug: str) -> Response:
-        rows = queue_rows(project=self.project, user=request.user)
-        progress = progress_of(project=self.project, user=request.user)
+        rows = queue_rows(project=self.project, user=self.person)
+        progress = progress_of(project=self.project, user=self.person)
         return Response({"rows": msgspec.to_builtins(rows), "progress": msgspec.to_builtins(progress)})
 
 
@@ -123,7 +125,7 @@ class TaskView(ReviewView):
     """GET: a task with the newest correction of its document."""
 
     def get(self, request: Request, slug: str, task_id: int) -> Response:
-        return Response({"task": task_payload(task=self.task(task_id), user=request.user)})
+        return Response({"task": task_payload(task=self.task(task_id), user=self.person)})
 
 
 class SubmitView(ReviewView):
@@ -133,10 +135,10 @@ class SubmitView(ReviewView):
     body_limit = settings.LIMITS["feedback_body_bytes"]
 
     def post(self, request: Request, slug: str, task_id: int) -> Response:
-        body: SubmitBody = request.data
+        body = cast(SubmitBody, request.data)
         correction = task_submit(
             task=self.task(task_id),
-            user=request.user,
+            user=self.person,
             spans=body.spans,
             base_number=body.base_number,
             idempotency_key=body.idempotency_key,
@@ -154,8 +156,8 @@ class SkipView(ReviewView):
     body = SkipBody
 
     def post(self, request: Request, slug: str, task_id: int) -> Response:
-        body: SkipBody = request.data
-        task_skip(task=self.task(task_id), user=request.user, reason=body.reason)
+        body = cast(SkipBody, request.data)
+        task_skip(task=self.task(task_id), user=self.person, reason=body.reason)
         return Response({"status": Task.Status.SKIPPED})
 
 
@@ -163,11 +165,11 @@ class RenewView(ReviewView):
     """POST: keep holding the task. `held` is false when it passed to somebody else."""
 
     def post(self, request: Request, slug: str, task_id: int) -> Response:
-        return Response({"held": task_renew(task=self.task(task_id), user=request.user)})
+        return Response({"held": task_renew(task=self.task(task_id), user=self.person)})
 
 
 class ReleaseView(ReviewView):
     """POST: give the task back to the queue."""
 
     def post(self, request: Request, slug: str, task_id: int) -> Response:
-        return Response({"released": task_release(task=self.task(task_id), user=request.user)})
+        return Response({"released": task_release(task=self.task(task_id), user=self.person)})

@@ -183,7 +183,7 @@ class StrictJSONParser(BaseParser):
         _headers_check(request.META, limit=getattr(view, "body_limit", DEFAULT_BODY_LIMIT))
         content = json_read(stream.read())
         strings_check(content, unchecked=getattr(view, "unchecked", None))
-        return content_read(content, view.body)  # type: ignore[attr-defined]
+        return content_read(content, view.body)
 
 
 def _headers_check(meta: Mapping[str, Any], *, limit: int) -> None:

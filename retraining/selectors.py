@@ -13,12 +13,12 @@ from feedback.selectors import corrections_newest
 from retraining.models import BaseCorpus, RetrainPolicy, TrainingRun, TrainingRunEvent
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser, AnonymousUser
+    from django.contrib.auth.models import AnonymousUser, User
 
 Status = TrainingRun.Status
 
 
-def runs_visible(user: AbstractUser | AnonymousUser) -> QuerySet[TrainingRun]:
+def runs_visible(user: User | AnonymousUser) -> QuerySet[TrainingRun]:
     """The runs of the projects that a person may see, newest first."""
     return TrainingRun.objects.filter(project__in=projects_visible(user)).select_related(
         "project", "start_from", "candidate", "training_set"

@@ -1,4 +1,4 @@
-"""Rows that a test needs and does not care about. Each goes through the service that makes it in production."""
+"""Rows that a test needs and does not care about, each made by the service that makes it in production."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 
 from corpus.models import Project
 from retraining.selectors import corrections_new, policy_of, run_active, run_last
@@ -14,7 +14,7 @@ register = template.Library()
 
 
 @register.inclusion_tag("partials/learning.html")
-def learning(project: Project, user: AbstractUser | AnonymousUser) -> dict[str, Any]:
+def learning(project: Project, user: User | AnonymousUser) -> dict[str, Any]:
     """How far it is to the next retraining, what runs now, and what the last run came to."""
     policy = policy_of(project=project)
     new = corrections_new(project=project).count()
