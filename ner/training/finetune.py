@@ -15,6 +15,13 @@ What keeps it sound:
   known from the corrections) is pinned only where reviewers let the champion's answer stand: a label
   they mostly overturned is left open there, and an ``O`` may hide any label that they had to add.
 - **Small steps for what is old**: ``old_rate`` of the learning rate, full rate for what is new.
+
+Measured with the flagship, 200 corrected sentences with two new labels, 331 others as the test: entity
+F1 0.384 -> 0.800 there, 0.808 -> 0.824 on general sentences written by others than the base corpus's
+authors, 0.813 -> 0.798 on a thousand test sentences of the base corpus. Without invented rehearsal the
+last loss was almost twice as large (0.043 against 0.025 with a smaller champion). Freezing the embeddings
+did not help the old labels and cost 0.06 on the new ones; going 30 % of the way back to the champion's
+weights afterwards kept more of the old but lost 0.11 on the new. Both were left out.
 """
 
 from __future__ import annotations
