@@ -16,7 +16,7 @@ from feedback.models import Correction, Stratum
 from labeling.models import Task
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
+    from django.contrib.auth.models import User
 
 EXCERPT = 90
 
@@ -69,7 +69,7 @@ def stratum_reason(*, stratum: str, priority: float) -> str:
     return str(Stratum(stratum).label).lower()
 
 
-def queue_rows(*, project: Project, user: AbstractUser, limit: int = 40) -> list[QueueRow]:
+def queue_rows(*, project: Project, user: User, limit: int = 40) -> list[QueueRow]:
     """The head of the queue: what the reviewer holds, then the rest as it will be handed out."""
     waiting = Task.objects.filter(project=project, status=Task.Status.OPEN)
     mine = _with_excerpt(waiting.filter(claimed_by=user).order_by("lease_expires_at", "id"))[:limit]
@@ -80,13 +80,13 @@ def queue_rows(*, project: Project, user: AbstractUser, limit: int = 40) -> list
     return [_row(task, user) for task in [*mine, *mixed][:limit]]
 
 
-def done_rows(*, project: Project, user: AbstractUser, limit: int = 5) -> list[QueueRow]:
+def done_rows(*, project: Project, user: User, limit: int = 5) -> list[QueueRow]:
     """What the reviewer closed last, newest first: for a second look."""
     closed = Task.objects.filter(project=project, claimed_by=user, closed_at__isnull=False)
     return [_row(task, user) for task in _with_excerpt(closed.order_by("-closed_at"))[:limit]]
 
 
-def progress_of(*, project: Project, user: AbstractUser) -> Progress:
+def progress_of(*, project: Project, user: User) -> Progress:
     """Counts of the project's tasks and of the reviewer's own today."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     status = Task.Status
@@ -144,7 +144,7 @@ def _interleaved(rest: Sequence[Task], random: Sequence[Task], *, share: float) 
     return mixed
 
 
-def _row(task: Task, user: AbstractUser) -> QueueRow:
+def _row(task: Task, user: User) -> QueueRow:
     is_held = task.lease_expires_at is not None and task.lease_expires_at > timezone.now()
     holder = task.claimed_by if is_held else None
     excerpt = " ".join(str(getattr(task, "excerpt", "")).split())

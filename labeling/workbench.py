@@ -21,7 +21,7 @@ from labeling.models import Task
 from labeling.selectors import stratum_reason
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
+    from django.contrib.auth.models import User
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 #: A longer line is painted in pieces, so that one edit never repaints a page-long line.
@@ -81,7 +81,7 @@ class Piece:
     segments: tuple[Segment, ...]
 
 
-def task_payload(*, task: Task, user: AbstractUser) -> dict[str, Any]:
+def task_payload(*, task: Task, user: User) -> dict[str, Any]:
     """A task as the workbench reads it. Offsets are code points."""
     current = correction_current(task.document)
     label_set = label_set_current(project=task.project)

@@ -20,7 +20,7 @@ from feedback.models import Correction, Stratum
 from labeling.errors import SkipReasonMissing, TaskClosed, TaskLocked
 from labeling.models import Task
 from labeling.services import task_claim, task_release, task_renew, task_skip, task_submit
-from labeling.services.tasks import task_take
+from labeling.services.claims import task_take
 from tests.labeling.conftest import Queue
 
 pytestmark = pytest.mark.django_db

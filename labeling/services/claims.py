@@ -21,7 +21,7 @@ from labeling.errors import SkipReasonMissing, SkipReasonTooLong, TaskClosed, Ta
 from labeling.models import Task
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
+    from django.contrib.auth.models import User
 
 #: The random share is kept over this many of the tasks last handed out.
 MIX_WINDOW = 50
@@ -31,7 +31,7 @@ _FREE = Q(claimed_by=None) | Q(lease_expires_at__lt=Now())
 
 
 @transaction.atomic
-def task_claim(*, project: Project, user: AbstractUser, besides: Collection[int] = ()) -> Task | None:
+def task_claim(*, project: Project, user: User, besides: Collection[int] = ()) -> Task | None:
     """Hand a reviewer the next task under a lease: one held already, else the best that is free.
 
     `besides` are tasks that the reviewer has on the screen or on the way to us. Random checks are
@@ -56,7 +56,7 @@ def task_claim(*, project: Project, user: AbstractUser, besides: Collection[int]
 
 
 @transaction.atomic
-def task_take(*, task: Task, user: AbstractUser) -> Task:
+def task_take(*, task: Task, user: User) -> Task:
     """Claim a task that the reviewer picked. Raises TaskLocked while somebody else holds it.
 
     A closed task is not claimed: it may be looked at and corrected again by whoever comes.
@@ -69,7 +69,7 @@ def task_take(*, task: Task, user: AbstractUser) -> Task:
     return task
 
 
-def task_renew(*, task: Task, user: AbstractUser) -> bool:
+def task_renew(*, task: Task, user: User) -> bool:
     """Prolong a lease. False when it has passed to somebody else or the task is closed."""
     mine = Q(claimed_by=user) | _FREE
     renewed = Task.objects.filter(mine, pk=task.pk, status=Task.Status.OPEN).update(
@@ -78,7 +78,7 @@ def task_renew(*, task: Task, user: AbstractUser) -> bool:
     return bool(renewed)
 
 
-def task_release(*, task: Task, user: AbstractUser) -> bool:
+def task_release(*, task: Task, user: User) -> bool:
     """Give a task back to the queue."""
     released = Task.objects.filter(pk=task.pk, claimed_by=user, status=Task.Status.OPEN).update(
         claimed_by=None, lease_expires_at=None
@@ -90,7 +90,7 @@ def task_release(*, task: Task, user: AbstractUser) -> bool:
 def task_submit(
     *,
     task: Task,
-    user: AbstractUser,
+    user: User,
     spans: Sequence[Mapping[str, Any]],
     base_number: int,
     idempotency_key: str,
@@ -130,7 +130,7 @@ def task_submit(
 
 
 @transaction.atomic
-def task_skip(*, task: Task, user: AbstractUser, reason: str) -> Task:
+def task_skip(*, task: Task, user: User, reason: str) -> Task:
     """Close a task without a correction, saying why."""
     project_require(project=task.project, user=user, permission="review")
     reason = " ".join(reason.split())
@@ -184,7 +184,7 @@ def _locked(task: Task) -> Task:
     )
 
 
-def _require_free(task: Task, user: AbstractUser) -> None:
+def _require_free(task: Task, user: User) -> None:
     held_until = task.lease_expires_at
     if task.claimed_by is None or task.claimed_by_id == user.pk or held_until is None:
         return
@@ -196,7 +196,7 @@ def _lease() -> timedelta:
     return timedelta(seconds=settings.TASK_LEASE_SECONDS)
 
 
-def _hold(task: Task, user: AbstractUser) -> None:
+def _hold(task: Task, user: User) -> None:
     # The database's clock, as in every comparison: web processes may disagree about the time.
     Task.objects.filter(pk=task.pk).update(claimed_by=user, lease_expires_at=Now() + _lease())
     task.refresh_from_db(fields=["claimed_by", "lease_expires_at"])
