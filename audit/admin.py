@@ -34,7 +34,7 @@ class ChainFilter(ChoiceFilter):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
-    list_display = ("at", "number_in_chain", "actor_name", "action", "subject", "reason")
+    list_display = ("at", "number_in_chain", "actor_name", "action", "reason", "subject")
     list_filter: ClassVar[Any] = (ActionFilter, ChainFilter, ("actor_name", admin.AllValuesFieldListFilter))
     search_fields = ("actor", "actor_name", "subject", "reason", "request_id")
     search_help_text = "Who, what, why or the id of a request"

@@ -127,7 +127,7 @@ class ProjectAdmin(ProjectRows):
     readonly_fields = ("slug", "created_at")
     change_form_template = "admin/corpus/project_page.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         return (
             super()
             .get_queryset(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 
 from audit.selectors import events_of
@@ -36,7 +36,7 @@ class CorrectionAdmin(ProjectHistory):
         "created_at",
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         kept = Q(decisions__decision=Decision.ACCEPT)
         return (
             super()
