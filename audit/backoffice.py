@@ -40,6 +40,8 @@ class QuietForm(forms.ModelForm):  # type: ignore[type-arg]
 class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A page of the back office. Nothing is deleted here, and use cases change what is changed."""
 
+    #: What the button above the list says; empty for "New ...".
+    add_words = ""
     actions = None
     list_per_page = 50
     show_full_result_count = False

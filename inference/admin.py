@@ -149,7 +149,6 @@ class ApiKeyAdmin(ProjectRows):
         "may_do",
         "rate_per_hour",
         "last_used_at",
-        "created_at",
     )
     list_filter: ClassVar[Any] = (ProjectFilter,)
     list_select_related = ("project",)

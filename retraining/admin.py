@@ -78,6 +78,7 @@ class TrainingRunAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter, "status")
     list_select_related = ("project", "candidate", "start_from")
     change_form_template = "admin/retraining/run_page.html"
+    add_words = "Retrain now"
     fields = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -284,6 +285,8 @@ class RetrainPolicyAdmin(ProjectRows):
         if policy is not None:
             extra_context = {
                 **(extra_context or {}),
+                "title": f"Retraining of {policy.project}",
+                "subtitle": None,
                 "decisions": policy.project.retrain_decisions.select_related("run")[:20],
                 "waiting": corrections_new(project=policy.project).count(),
                 "active": run_active(project=policy.project),
