@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 from django.conf import settings
+from django.db import OperationalError
 from prometheus_client import REGISTRY
 
 from audit.services import SYSTEM
 from corpus.models import Document, Project
 from corpus.selectors import label_set_current
 from inference import engine as engine_module
+from inference import upkeep as upkeep_module
 from inference.engine import Engine, engine
-from inference.errors import ModelUnsound, ModelUnusable, UnknownModel
+from inference.errors import ModelLoading, ModelUnsound, ModelUnusable, UnknownModel
 from inference.models import Deployment, ModelVersion
 from inference.services import (
     blank_version_get,
@@ -28,6 +30,7 @@ from inference.services import (
     version_promote,
     version_register,
 )
+from inference.upkeep import Upkeep
 from ner.runtime import Recognition
 from ner.spans import Span
 from tests.bundles import WORDS, tiny_bundle
@@ -240,3 +243,33 @@ def test_documents_are_predicted_by_the_champion_or_by_a_given_version(
     assert [span["text"] for span in made[2].spans] == ["Ann", "London"]
     other = document_predict(document=documents[0], version=candidate)
     assert [span["label"] for span in other.spans] == ["per", "per"]
+
+
+def test_who_waits_too_long_for_a_load_is_told_to_come_again(
+    candidate: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_LOAD_WAIT_SECONDS", 0.05)
+    loading = engine._loading.setdefault(candidate.sha256, threading.Lock())
+    with loading, pytest.raises(ModelLoading) as refused:
+        engine.recogniser_for(candidate)
+    assert (refused.value.status, refused.value.retry_after) == (503, 1)
+    assert engine.recogniser_for(candidate).labels
+
+
+def test_the_upkeep_survives_what_fails_and_follows_at_the_next_turn(
+    champion: ModelVersion, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upkeep = Upkeep()
+    engine.follows = True
+
+    def gone() -> None:
+        raise OperationalError("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engine, "refresh", gone)
+        broken.setattr(upkeep_module.connection, "close", lambda: None)
+        broken.setattr(upkeep_module, "close_old_connections", lambda: None)
+        upkeep.turn()
+    monkeypatch.setattr(upkeep_module, "close_old_connections", lambda: None)
+    upkeep.turn()
+    assert engine.serving(project_id=project.pk, slot="champion").version == champion
