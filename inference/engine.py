@@ -71,12 +71,16 @@ class Refusal:
 
 
 def bundle_path(version: ModelVersion) -> Path | None:
-    """Where the bundle of a version lies; None for a blank version, which has none."""
+    """Where the bundle of a version lies; None for a blank version, which has none.
+
+    A bundled one is kept in the store too: an upgrade of nerapp may bring another model under its name.
+    """
     if version.origin == ModelVersion.Origin.BLANK:
         return None
-    bundled = version.origin == ModelVersion.Origin.BUNDLED
-    root = Path(settings.MODELS_DIR) if bundled else Path(settings.DATA_DIR) / "bundles"
-    return root / version.location
+    stored = Path(settings.DATA_DIR) / "bundles" / version.sha256
+    if version.origin == ModelVersion.Origin.BUNDLED and not stored.exists():
+        return Path(settings.MODELS_DIR) / version.location
+    return stored
 
 
 class Engine:

@@ -35,15 +35,16 @@ def version_register(
 ) -> ModelVersion:
     """Put a bundle on the shelf as the next version of a name.
 
-    The bundle is opened and checked first (BundleRefused). A trained one is copied into the store,
-    complete on disk before its row exists; the caller may then delete its own copy. The same bundle
+    The bundle is opened and checked first (BundleRefused) and copied into the store, complete on disk
+    before its row exists; the caller may then delete its own copy. The same bundle
     under the same name again is the same version, so a registration cut short can be repeated.
     """
     bundle = open_bundle(path)
     known = ModelVersion.objects.filter(name=name, sha256=bundle.sha256, project=project).first()
     if known is not None:
         return known
-    location = path.name if origin == Origin.BUNDLED else _store(bundle)
+    stored = _store(bundle)
+    location = path.name if origin == Origin.BUNDLED else stored
     for attempt in range(_ATTEMPTS):
         wanted = number if number is not None else _next_number(name)
         try:
@@ -122,7 +123,7 @@ def evaluation_record(
 
 
 def _store(bundle: Bundle) -> str:
-    """Copy a bundle to where trained ones live; its folder there is its SHA-256."""
+    """Copy a bundle to where versions are served from; its folder there is its SHA-256."""
     target = Path(settings.DATA_DIR) / "bundles" / bundle.sha256
     if not target.exists() and rewrite_bundle(bundle, target, {}) != bundle.sha256:
         raise BundleChanged(path=bundle.path, problem="it changed while it was copied")

@@ -109,6 +109,22 @@ def test_bundled_models_are_shelved_once_and_open_to_every_project(project: Proj
     assert champion_of(project) == first[1]
 
 
+def test_an_upgrade_that_brings_another_bundled_model_leaves_the_champion_alone(project: Project) -> None:
+    folder = Path(settings.MODELS_DIR) / "flagship"
+    tiny_bundle(folder)
+    [old] = base_models_load(actor=SYSTEM)
+    deployment_set(project=project, slot="champion", version=old, actor=SYSTEM, reason="start")
+    engine.forget()
+
+    tiny_bundle(folder, WORDS | {"London": "B-org"})
+    [new] = base_models_load(actor=SYSTEM)
+
+    assert [str(old), str(new)] == ["flagship@1", "flagship@2"]
+    london = {version: engine.recogniser_for(version).predict("London").spans for version in (old, new)}
+    assert london == {old: (Span(0, 6, "geo"),), new: (Span(0, 6, "org"),)}
+    assert champion_of(project) == old
+
+
 def test_promotion_moves_the_champion_and_remembers_the_one_before(
     project: Project, champion: ModelVersion, second: ModelVersion
 ) -> None:
