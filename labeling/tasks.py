@@ -8,8 +8,6 @@ from celery import shared_task
 @shared_task
 def queue_fill() -> None:
     """Fill the queue of every project."""
-    from corpus.models import Project
-    from labeling.services import queue_fill as fill
+    from labeling.services import queues_fill
 
-    for project in Project.objects.order_by("pk"):
-        fill(project=project, limit=2_000)
+    queues_fill()

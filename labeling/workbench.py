@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 #: A longer line is painted in pieces, so that one edit never repaints a page-long line.
 PIECE = 2_000
+#: Letters with a meaning in the workbench (static/js/workbench/keyboard.js); no label is reached by them.
+RESERVED_KEYS = frozenset("jkuaxvsz")
 #: A text without a name is called by its first words, so many characters of them.
 NAME = 40
 #: Spans that the model is less sure of are hatched.
@@ -220,7 +222,8 @@ def _label(label: Label) -> dict[str, Any]:
     return {
         "name": label.name,
         "title": label.title or label.name,
-        "hotkey": label.hotkey,
+        # A label set may be older than a key of the workbench: the key's first meaning stays.
+        "hotkey": "" if label.hotkey in RESERVED_KEYS else label.hotkey,
         "hue": label.hue % HUES,
         "pattern": label.hue // HUES % PATTERNS,
         "description": label.description,

@@ -39,7 +39,9 @@ def task_claim(*, project: Project, user: User, besides: Collection[int] = ()) -
     they would wait for ever.
     """
     project_require(project=project, user=user, permission="review")
-    waiting = Task.objects.filter(project=project, status=Task.Status.OPEN).exclude(pk__in=besides)
+    waiting = Task.objects.filter(
+        project=project, status=Task.Status.OPEN, document__redacted_at=None
+    ).exclude(pk__in=besides)
     free = waiting.select_for_update(skip_locked=True, of=("self",)).order_by("-priority", "id")
     held = waiting.filter(claimed_by=user).select_for_update(skip_locked=True, of=("self",))
     task = held.order_by("lease_expires_at", "id").first()

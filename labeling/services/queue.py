@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from audit.services import SYSTEM
+from corpus.errors import DomainError
 from corpus.models import Document, Project
 from corpus.selectors import label_set_current
 from feedback.models import Correction, Stratum
@@ -16,8 +18,13 @@ from inference.models import Deployment, ModelVersion, Prediction
 from inference.selectors import deployment_of
 from inference.services import blank_version_get, deployment_set, documents_predict
 from labeling.models import Task
+from ner.errors import NerError
+
+log = structlog.get_logger(__name__)
 
 BATCH = 64
+#: So many per project and call of the beat, so that no project waits long for another.
+STEP = 2_000
 _DRAW_DIGITS = 13  # hexadecimal digits of the hash: 52 bits, exact in a float
 
 
@@ -42,6 +49,20 @@ def queue_fill(*, project: Project, limit: int = 10_000) -> Filled:
     while refreshed < limit and (step := _batch_refresh(project)):
         refreshed += step
     return Filled(queued=queued, refreshed=refreshed)
+
+
+def queues_fill() -> None:
+    """Fill the queue of every project; one whose model does not load keeps no other from its own."""
+    for project in Project.objects.order_by("pk"):
+        try:
+            filled = queue_fill(project=project, limit=STEP)
+        except (DomainError, NerError) as error:
+            log.error("queue not filled", project=project.slug, code=error.code, error=str(error))
+        else:
+            if filled.queued or filled.refreshed:
+                log.info(
+                    "queue filled", project=project.slug, queued=filled.queued, refreshed=filled.refreshed
+                )
 
 
 def stratum_draw(*, project: Project, document: Document) -> tuple[Stratum, float]:

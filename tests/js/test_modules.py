@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from labeling.workbench import RESERVED_KEYS
+
 HERE = Path(__file__).parent
 MODULES = HERE.parents[1] / "static" / "js"
 
@@ -24,6 +26,18 @@ def test_the_modules_pass_their_own_tests(name: str) -> None:
         timeout=60,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node: the modules' own tests need it")
+def test_the_letters_of_the_workbench_are_no_labels_keys() -> None:
+    program = (
+        f"import {{KEYS}} from '{MODULES / 'workbench' / 'keyboard.js'}';"
+        "console.log(KEYS.flatMap(([keys]) => keys).filter((key) => /^[a-z0-9]$/.test(key)).join(''))"
+    )
+    printed = subprocess.run(
+        ["node", "--input-type=module", "-e", program], capture_output=True, text=True, check=True
+    )
+    assert frozenset(printed.stdout.strip()) == RESERVED_KEYS
 
 
 def test_no_module_parses_text_as_html_or_code() -> None:

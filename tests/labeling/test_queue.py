@@ -11,14 +11,15 @@ from django.db import connection
 from audit.models import AuditEvent
 from audit.services import SYSTEM
 from corpus.models import Project
-from corpus.services import document_store
+from corpus.services import LabelDraft, document_store, project_create
 from feedback.models import Stratum
 from feedback.services import correction_submit
+from inference.engine import bundle_path, engine
 from inference.models import ModelVersion, Prediction
 from inference.selectors import deployment_of
 from inference.services import deployment_set, version_register
 from labeling.models import Task
-from labeling.services import queue_fill, task_claim, task_skip
+from labeling.services import queue_fill, queues_fill, task_claim, task_skip
 from labeling.services.queue import stratum_draw
 from tests.bundles import tiny_bundle
 from tests.labeling.conftest import Queue
@@ -100,6 +101,18 @@ def test_without_a_champion_people_start_from_empty_texts(project: Project) -> N
     assert deployment.version.origin == ModelVersion.Origin.BLANK
     assert Task.objects.get().prediction.spans == []
     assert AuditEvent.objects.filter(action="deployment.set").exists()
+
+
+def test_a_project_whose_model_is_broken_keeps_no_other_waiting(
+    queue: Queue, project: Project, champion: ModelVersion
+) -> None:
+    other = project_create(slug="other", name="Other", labels=[LabelDraft(name="x")], actor=SYSTEM)
+    document_store(project=project, text="Ada wrote.")
+    document_store(project=other, text="Ada wrote.")
+    engine.forget()
+    (bundle_path(champion) / "model.onnx").write_bytes(b"not a model")
+    queues_fill()
+    assert list(Task.objects.values_list("project__slug", flat=True)) == ["other"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,14 +3,16 @@
 import { Api, Problem } from "./api.js";
 import { Caret } from "./caret.js";
 import { Conflict } from "./conflict.js";
-import { make } from "./dom.js";
-import { KEYS, Keyboard, keyText } from "./keyboard.js";
+import { wireEdges, writeHelp } from "./edges.js";
+import { Keyboard } from "./keyboard.js";
+import { LastLine } from "./lastline.js";
 import { stepCharacter, stepWord } from "./offsets.js";
-import { MemoryStore, Outbox, Store } from "./outbox.js";
+import { MemoryStore, Outbox, Store, freshKey } from "./outbox.js";
 import { Panel, count, paintQueue } from "./panel.js";
 import { Pointer } from "./pointer.js";
 import { TextView, describe } from "./render.js";
 import { Review } from "./state.js";
+import { Stuck } from "./stuck.js";
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const element = (id) => document.getElementById(id);
@@ -23,7 +25,6 @@ class Workbench {
   review = null;
   armed = null;
   #upcoming = null;
-  #savedAt = null;
   #draftWrite = Promise.resolve();
   #isClosing = false;
   #queueTimer = null;
@@ -34,14 +35,16 @@ class Workbench {
 
   constructor(store, { keeps }) {
     this.store = store;
-    this.keeps = keeps;
+    this.api = api;
     this.outbox = new Outbox(store, api);
+    this.line = new LastLine(this.outbox, config.user, config.signIn);
+    this.line.keepsDrafts = keeps;
     this.view = new TextView(element("text"));
     this.caret = new Caret(this.view);
     this.pointer = new Pointer(this.view, (start, end) => this.mark(start, end));
     this.keyboard = new Keyboard(this, this.caret);
     this.panel = new Panel({ actions: this, version: "" });
-    this.conflict = new Conflict(element("conflict"), settings);
+    this.stuck = new Stuck(this, new Conflict(element("conflict"), settings));
     this.#wire();
   }
 
@@ -51,6 +54,24 @@ class Workbench {
     if (this.outbox.tasks.includes(task.id)) await this.#advance();
     else await this.#show(task, { painted: true });
     document.body.dataset.ready = "true";
+  }
+
+  /** Compare two versions in the place of the text. */
+  setComparing(isOn) {
+    if (isOn) this.caret.stop();
+    this.isComparing = isOn;
+    document.body.classList.toggle("is-comparing", isOn);
+    element("side").inert = isOn;
+    this.#footer();
+    if (!isOn) element("page").focus({ preventScroll: true });
+  }
+
+  /** Put spans on the page as a draft of a task, to be mended. */
+  async open(task, spans, number) {
+    const review = new Review(task, settings);
+    review.replaceAll(spans, number);
+    await this.store.put("drafts", { id: this.#draftId(task.id), at: Date.now(), ...review.draft });
+    await this.#show(task);
   }
 
   // --- One text ---------------------------------------------------------------------------------------
@@ -116,7 +137,7 @@ class Workbench {
   }
 
   #cannotKeep() {
-    this.keeps = false;
+    this.line.keepsDrafts = false;
     this.#footer();
   }
 
@@ -142,7 +163,7 @@ class Workbench {
       this.say(words);
       await this.#advance();
     } catch {
-      this.#notice("storage", "This browser could not keep the decision, so it was not taken. Try again.", []);
+      this.line.notice("storage", "This browser could not keep the decision, so it was not taken. Try again.", []);
     } finally {
       this.#isClosing = false;
     }
@@ -158,7 +179,7 @@ class Workbench {
     try {
       let task = await this.#upcoming;
       if (!task || known.has(task.id)) ({ task } = await api.next([...known]));
-      this.#clearNotice("next");
+      this.line.clearNotice("next");
       if (task) await this.#show(task);
       else await this.#nothingWaits();
     } catch (error) {
@@ -175,7 +196,7 @@ class Workbench {
     element("reason").textContent = "";
     element("version").textContent = "";
     const words = error instanceof Problem ? error.message : "The server cannot be reached, so the next text is not here yet.";
-    this.#notice("next", words, [["Try again", () => this.#advance()]]);
+    this.line.notice("next", words, [["Try again", () => this.#advance()]]);
     this.#footer();
     setTimeout(() => {
       if (!this.review) this.#advance();
@@ -190,7 +211,7 @@ class Workbench {
     }
     this.review = null;
     element("text").replaceChildren();
-    this.#notice("next", "No other text waits. What is kept here is still on its way.", []);
+    this.line.notice("next", "No other text waits. What is kept here is still on its way.", []);
     this.#footer();
   }
 
@@ -376,108 +397,10 @@ class Workbench {
     element("help").togglePopover();
   }
 
-  // --- What needs a person ----------------------------------------------------------------------------
-
-  async #stuck(entry) {
-    const { problem } = entry;
-    const drop = async () => {
-      await this.outbox.drop(entry);
-      this.#clearNotice(entry.key);
-    };
-    if (problem.status === 412) {
-      this.#notice(entry.key, `Somebody else saved “${entry.name}” while you worked on it. Your version is kept here.`, [
-        ["Compare the two", () => this.#resolve(entry)],
-      ]);
-      return;
-    }
-    const retry = async () => {
-      this.#clearNotice(entry.key);
-      await this.outbox.retry(entry);
-    };
-    const actions = [["Try again", retry]];
-    if (entry.verb === "submit" && problem.code !== "document_erased") {
-      actions.push(["Open it", () => this.#reopen(entry)]);
-    }
-    actions.push(["Discard mine", drop]);
-    this.#notice(entry.key, `“${entry.name}” is kept here, not saved: ${problem.detail}`, actions);
-    if (problem.status === 423 && problem.until) {
-      setTimeout(retry, Math.max(5_000, Date.parse(problem.until) - Date.now() + 1_000));
-    }
-  }
-
-  async #resolve(entry) {
-    if (this.isComparing) return;
-    let task;
-    try {
-      ({ task } = await api.task(entry.task));
-    } catch (error) {
-      this.say(error.message);
-      return;
-    }
-    const answer = await this.#compare(task, entry.body.spans);
-    if (answer.action !== "later") {
-      await this.outbox.drop(entry);
-      this.#clearNotice(entry.key);
-    }
-    if (answer.action === "save") {
-      const body = { ...entry.body, spans: answer.spans, base_number: task.current.number, idempotency_key: freshKey() };
-      await this.outbox.add({ task: entry.task, name: entry.name, verb: "submit", body });
-      this.say("Saved what you chose.");
-    }
-    element("page").focus();
-  }
-
-  async #compare(task, mine) {
-    const setComparing = (isOn) => {
-      this.isComparing = isOn;
-      document.body.classList.toggle("is-comparing", isOn);
-      this.#footer();
-    };
-    this.caret.stop();
-    setComparing(true);
-    try {
-      return await this.conflict.ask({ task, mine, current: task.current });
-    } finally {
-      setComparing(false);
-    }
-  }
-
-  /** Put a refused decision back on the page, as a draft, to be mended. */
-  async #reopen(entry) {
-    try {
-      const { task } = await api.task(entry.task);
-      const review = new Review(task, settings);
-      review.replaceAll(entry.body.spans, entry.body.base_number);
-      await this.store.put("drafts", { id: this.#draftId(task.id), at: Date.now(), ...review.draft });
-      await this.outbox.drop(entry);
-      this.#clearNotice(entry.key);
-      await this.#show(task);
-    } catch (error) {
-      this.say(error.message);
-    }
-  }
-
-  #notice(id, words, actions) {
-    this.#clearNotice(id);
-    const buttons = actions.map(([text, act]) => {
-      const button = make("button", { type: "button", class: "button" }, text);
-      button.addEventListener("click", act);
-      return button;
-    });
-    element("notices").append(
-      make("div", { class: "notice warning", "data-notice": id }, make("p", {}, words), make("div", { class: "actions" }, ...buttons)),
-    );
-    this.say(words);
-  }
-
-  #clearNotice(id) {
-    element("notices").querySelector(`[data-notice="${CSS.escape(id)}"]`)?.remove();
-  }
-
-  // --- The last line ----------------------------------------------------------------------------------
+  // --- What the page says -----------------------------------------------------------------------------
 
   say(words) {
-    element("live").textContent = words;
+    this.line.say(words);
   }
 
   #sayActive() {
@@ -489,49 +412,8 @@ class Workbench {
   }
 
   #footer() {
-    element("saved").replaceChildren(...this.#savedWords());
-    element("saved").dataset.state = this.outbox.stuck.length ? "stuck" : this.outbox.connection;
-    element("hint").replaceChildren(...this.#hint().flatMap(([keys, words]) => [make("kbd", {}, keys), ` ${words}  `]));
     const review = this.isComparing ? null : this.review;
-    for (const [id, isOn] of [
-      ["submit", review],
-      ["skip", review],
-      ["mark", review],
-      ["undo", review?.past.length],
-      ["redo", review?.future.length],
-    ]) {
-      element(id).disabled = !isOn;
-    }
-    element("mark").setAttribute("aria-pressed", String(this.caret.isOn));
-    element("today").textContent = String(this.#today);
-  }
-
-  #savedWords() {
-    const kept = this.outbox.entries.length;
-    const { connection } = this.outbox;
-    if (connection === "signed-out") {
-      const link = make("a", { href: config.signIn, target: "_blank", rel: "noopener" }, `Sign in as ${config.user.name}`);
-      return [`Your session has ended; ${kept} kept here. `, link];
-    }
-    if (this.outbox.stuck.length) return [`${count(this.outbox.stuck.length, "text")} kept here, not saved`];
-    if (connection === "offline") return [kept ? `offline, ${kept} kept here` : "offline"];
-    if (connection === "server") return [`the server is busy, ${kept} kept here`];
-    if (kept) return [`saving ${kept}…`];
-    if (!this.keeps) return ["this browser keeps no drafts"];
-    if (this.#savedAt) return [`saved ${ago(this.#savedAt)}`];
-    return [this.review?.isTouched ? "draft kept here" : "nothing to save"];
-  }
-
-  #hint() {
-    const { review } = this;
-    if (!review || this.isComparing) return [];
-    const digits = review.task.labels.map((label) => label.hotkey).filter(Boolean);
-    const labels = digits.length > 1 ? `${digits[0]}…${digits.at(-1)}` : (digits[0] ?? "");
-    if (this.caret.isOn) return [["← →", "move"], ["Shift", "extend"], [labels, "mark as"], ["Esc", "leave"]];
-    const span = review.activeSpan;
-    if (!span) return [["j", "next span"], ["u", "least sure"], ["v", "mark by keyboard"]];
-    const decide = span.state === "suggested" ? [["a", "accept"], ["x", "reject"]] : [["x", span.state === "rejected" ? "take back" : span.machine ? "reject" : "remove"]];
-    return [...decide, [labels, "relabel"], ["Alt →", "move the end"]];
+    this.line.paint({ review, isMarking: this.caret.isOn, today: this.#today });
   }
 
   // --- Wiring -----------------------------------------------------------------------------------------
@@ -539,9 +421,9 @@ class Workbench {
   #wire() {
     const { outbox } = this;
     outbox.addEventListener("change", () => this.#footer());
-    outbox.addEventListener("stuck", (event) => this.#stuck(event.detail.entry));
+    outbox.addEventListener("stuck", (event) => this.stuck.tell(event.detail.entry));
     outbox.addEventListener("sent", ({ detail }) => {
-      this.#savedAt = Date.now();
+      this.line.savedAt = Date.now();
       if (detail.entry.verb === "submit") this.#today += 1;
       this.#footer();
       this.#refreshQueue();
@@ -555,47 +437,10 @@ class Workbench {
     element("skip-form").addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.skip();
     });
-    element("help-keys").replaceChildren(
-      ...KEYS.map(([keys, , words]) =>
-        make(
-          "tr",
-          {},
-          make("th", { scope: "row" }, ...keys.flatMap((key, index) => [index ? " or " : "", make("kbd", {}, keyText(key))])),
-          make("td", {}, words),
-        ),
-      ),
-    );
-    this.#wireEdges();
+    wireEdges();
+    writeHelp();
     setInterval(() => this.#footer(), 10_000);
     setInterval(() => this.#renew(), (config.leaseSeconds * 1000) / 3);
-  }
-
-  /** The queue and the labels can be put away; where there is little room the queue lies over the text. */
-  #wireEdges() {
-    const toggles = [...document.querySelectorAll(".wb-toggle")];
-    const edge = (toggle) => element(toggle.getAttribute("aria-controls"));
-    const tell = () => {
-      for (const toggle of toggles) {
-        toggle.setAttribute("aria-expanded", String(getComputedStyle(edge(toggle)).display !== "none"));
-      }
-    };
-    for (const toggle of toggles) {
-      toggle.addEventListener("click", () => {
-        const name = edge(toggle).id;
-        const isShown = toggle.getAttribute("aria-expanded") === "true";
-        document.body.classList.toggle(`no-${name}`, isShown);
-        document.body.classList.toggle(`with-${name}`, !isShown);
-        tell();
-      });
-    }
-    document.addEventListener("pointerdown", (event) => {
-      const isOver = getComputedStyle(element("rail")).position === "fixed";
-      if (!isOver || event.target.closest("#rail, .wb-toggle")) return;
-      document.body.classList.remove("with-rail");
-      tell();
-    });
-    addEventListener("resize", tell);
-    tell();
   }
 
   async #renew() {
@@ -603,7 +448,7 @@ class Workbench {
     const { task } = this.review;
     try {
       const { held } = await api.renew(task.id);
-      if (!held) this.#notice("lease", `“${task.document.name}” went to somebody else while you were away. You can still submit: nothing will be overwritten.`, []);
+      if (!held) this.line.notice("lease", `“${task.document.name}” went to somebody else while you were away. You can still submit: nothing will be overwritten.`, []);
     } catch {
       // The outbox notices a lost connection when it matters, at the next submit.
     }
@@ -623,18 +468,6 @@ class Workbench {
       }
     }, 600);
   }
-}
-
-/** 128 random bits; `crypto.randomUUID` is missing on a plain http address of a local network. */
-function freshKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function ago(moment) {
-  const seconds = Math.round((Date.now() - moment) / 1000);
-  if (seconds < 60) return `${seconds} s ago`;
-  return `${Math.round(seconds / 60)} min ago`;
 }
 
 const [store, keeps] = await Store.open().then(

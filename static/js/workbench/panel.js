@@ -2,6 +2,10 @@
 
 import { labelTag, make, percent } from "./dom.js";
 
+/** What the model calls no entity at all. */
+const OUTSIDE = "O";
+const LEAST_LIKELY = 0.01;
+
 const STATES = {
   suggested: "suggested by the model",
   accepted: "accepted",
@@ -113,7 +117,7 @@ export class Panel {
         this.#button("endRight", "▸", null, "End forward"),
       ),
     );
-    return rows;
+    return rows.filter(Boolean);
   }
 
   #machine(span, sure) {
@@ -129,18 +133,21 @@ export class Panel {
   }
 
   #alternatives(span) {
-    const rows = span.alternatives.slice(0, 3).map(({ label, probability }) => {
+    const likely = span.alternatives.filter(({ probability }) => probability >= LEAST_LIKELY);
+    const rows = likely.map(({ label, probability }) => {
       const known = this.#review.labels.get(label);
-      if (!known) return null;
+      if (!known && label !== OUTSIDE) return null;
       const button = make(
         "button",
         { type: "button", class: "alternative" },
-        labelTag(known),
-        make("span", { class: "number" }, percent(probability)),
+        known ? labelTag(known) : "nothing",
+        make("span", { class: "number quiet" }, percent(probability)),
       );
-      button.addEventListener("click", () => this.actions.label(label));
+      const act = known ? () => this.actions.label(label) : () => this.actions.reject();
+      button.addEventListener("click", act);
       return button;
     });
+    if (!rows.some(Boolean)) return null;
     return make("div", { class: "alternatives" }, make("span", { class: "quiet" }, "or"), ...rows);
   }
 

@@ -1,0 +1,100 @@
+/** What the page says: the last line, notices, and what a screen reader hears. */
+
+import { make } from "./dom.js";
+import { count } from "./panel.js";
+
+const element = (id) => document.getElementById(id);
+
+export class LastLine {
+  constructor(outbox, user, signIn) {
+    this.outbox = outbox;
+    this.user = user;
+    this.signIn = signIn;
+    this.savedAt = null;
+    this.keepsDrafts = true;
+  }
+
+  /** For a screen reader, once. */
+  say(words) {
+    element("live").textContent = words;
+  }
+
+  /** A sentence above the text with what can be done about it. */
+  notice(id, words, actions) {
+    this.clearNotice(id);
+    const buttons = actions.map(([text, act]) => {
+      const button = make("button", { type: "button", class: "button" }, text);
+      button.addEventListener("click", act);
+      return button;
+    });
+    element("notices").append(
+      make(
+        "div",
+        { class: "notice warning", "data-notice": id },
+        make("p", {}, words),
+        make("div", { class: "actions" }, ...buttons),
+      ),
+    );
+    this.say(words);
+  }
+
+  clearNotice(id) {
+    element("notices").querySelector(`[data-notice="${CSS.escape(id)}"]`)?.remove();
+  }
+
+  /** Paint the line for a review (null while there is none) and the mode of the hand. */
+  paint({ review, isMarking, today }) {
+    const saved = element("saved");
+    saved.replaceChildren(...this.#saved(review));
+    saved.dataset.state = this.outbox.stuck.length ? "stuck" : this.outbox.connection;
+    const hint = review ? hints(review, isMarking) : [];
+    element("hint").replaceChildren(...hint.flatMap(([keys, words]) => [make("kbd", {}, keys), ` ${words}  `]));
+    for (const [id, isOn] of [
+      ["submit", review],
+      ["skip", review],
+      ["mark", review],
+      ["undo", review?.past.length],
+      ["redo", review?.future.length],
+    ]) {
+      element(id).disabled = !isOn;
+    }
+    element("mark").setAttribute("aria-pressed", String(isMarking));
+    element("today").textContent = String(today);
+  }
+
+  #saved(review) {
+    const kept = this.outbox.entries.length;
+    const { connection } = this.outbox;
+    if (connection === "signed-out") {
+      const link = make("a", { href: this.signIn, target: "_blank", rel: "noopener" }, `Sign in as ${this.user.name}`);
+      return [`Your session has ended; ${kept} kept here. `, link];
+    }
+    if (this.outbox.stuck.length) return [`${count(this.outbox.stuck.length, "text")} kept here, not saved`];
+    if (connection === "offline") return [kept ? `offline, ${kept} kept here` : "offline"];
+    if (connection === "server") return [`the server is busy, ${kept} kept here`];
+    if (kept) return [`saving ${kept}…`];
+    if (!this.keepsDrafts) return ["this browser keeps no drafts"];
+    if (this.savedAt) return [`saved ${ago(this.savedAt)}`];
+    return [review?.isTouched ? "draft kept here" : "nothing to save"];
+  }
+}
+
+/** What the next key does, in words. */
+function hints(review, isMarking) {
+  const digits = review.task.labels.map((label) => label.hotkey).filter(Boolean);
+  const labels = digits.length > 1 ? `${digits[0]}…${digits.at(-1)}` : (digits[0] ?? "");
+  if (isMarking) {
+    return [["← →", "move"], ["Shift", "extend"], [labels, "mark as"], ["Esc", "leave"]];
+  }
+  const span = review.activeSpan;
+  if (!span) return [["j", "next span"], ["u", "least sure"], ["v", "mark by keyboard"]];
+  const unwanted = span.state === "rejected" ? "take back" : span.machine ? "reject" : "remove";
+  const accept = ["suggested", "rejected"].includes(span.state) ? [["a", "accept"]] : [];
+  return [...accept, ["x", unwanted], [labels, "relabel"], ["Alt →", "move the end"]];
+}
+
+function ago(moment) {
+  const seconds = Math.round((Date.now() - moment) / 1000);
+  if (seconds < 60) return `${seconds} s ago`;
+  return `${Math.round(seconds / 60)} min ago`;
+}
