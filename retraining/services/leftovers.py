@@ -28,9 +28,7 @@ def leftovers_sweep() -> None:
     for run_id in on_disk - set(alive.values_list("pk", flat=True)):
         run_dir_remove(run_id)
     bundles: Path = settings.DATA_DIR / "bundles"
-    known = set(
-        ModelVersion.objects.filter(origin=ModelVersion.Origin.TRAINED).values_list("sha256", flat=True)
-    )
+    known = set(ModelVersion.objects.values_list("sha256", flat=True))
     for folder in (bundles, corpora_dir()):
         for path in _old(folder):
             if path.name.startswith(".") or (folder == bundles and path.name not in known):
