@@ -35,7 +35,7 @@ from tests.training import (
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 LONG = 600
-MINUTES = 180.0
+MINUTES = 300.0
 
 
 def candidates(project: Project) -> int:

@@ -9,8 +9,8 @@ import pytest
 from audit.models import AuditEvent
 from audit.services import SYSTEM
 from corpus.models import Project
-from inference.models import Deployment, Evaluation
-from inference.services import prediction_make
+from inference.models import Deployment, Evaluation, ModelVersion
+from inference.services import deployment_set, prediction_make
 from retraining.models import TrainingRun
 from retraining.services import policy_change, policy_check
 from tests.training import Status, has_ended, log_of, train_worker, wait_for
@@ -22,8 +22,11 @@ TEXT = "We grafted Braeburn onto M9 and lost half of the Cox to canker."
 
 
 def test_a_correction_becomes_the_next_champion(corrected: Project, data_dir: Path) -> None:
-    # The smallest base model forgets more than the flagship; what it learns is the point here.
-    policy_change(project=corrected, actor=SYSTEM, promote_automatically=True, max_base_drop=0.2)
+    flagship = ModelVersion.objects.get(name="flagship")
+    deployment_set(
+        project=corrected, slot="champion", version=flagship, actor=SYSTEM, reason="the one that learns best"
+    )
+    policy_change(project=corrected, actor=SYSTEM, promote_automatically=True)
     [before] = prediction_make(project=corrected, texts=[TEXT])
     assert "cultivar" not in {span.label for span in before.recognition.spans}
 
@@ -32,10 +35,9 @@ def test_a_correction_becomes_the_next_champion(corrected: Project, data_dir: Pa
     run = decision.run
     assert run is not None
     with train_worker(data_dir):
-        wait_for(run, has_ended, "the end of the training", seconds=240)
-        wait_for(
-            run, lambda run: any("champion now" in line for line in log_of(run)), "the promotion", seconds=10
-        )
+        wait_for(run, has_ended, "the end of the training", seconds=400)
+        said = "is champion now"
+        wait_for(run, lambda run: any(said in line for line in log_of(run)), "the promotion", seconds=20)
 
     assert run.status == Status.DONE
     assert run.candidate is not None

@@ -16,7 +16,6 @@ from feedback.models import Stratum
 from feedback.services import correction_submit
 from inference.models import Deployment, Evaluation
 from ner.formats import read_examples
-from retraining import plans
 from retraining.models import TrainingRun
 from retraining.services import policy_change, run_execute, run_queue
 from tests.factories import document_make
@@ -32,8 +31,7 @@ def _own_data_dir(settings: LazySettings, tmp_path: Path) -> None:
 
 @pytest.fixture
 def queued(project: Project, ana: User, champion: Deployment, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
-    """A cold start of the smallest family on corrected orchard sentences."""
-    monkeypatch.setattr(plans, "FIRST_FAMILY", "baseline")
+    """A cold start, the flagship from scratch, on corrected orchard sentences."""
     for number, example in enumerate(read_examples(settings.CORPORA_DIR / "orchard.jsonl")):
         if number == 120:
             break
