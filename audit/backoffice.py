@@ -112,7 +112,11 @@ def row_changes(row: models.Model) -> Iterator[RowChange]:
     names = [
         field.attname
         for field in kept.model._meta.concrete_fields
-        if not field.name.startswith("pgh_") and not field.primary_key and field.attname != "id"
+        # What nobody may edit are ids, times and secrets: nothing that a reader of changes looks for.
+        if not field.name.startswith("pgh_")
+        and field.editable
+        and not field.primary_key
+        and field.name != "id"
     ]
     versions = list(kept.order_by("-pgh_id")[: HISTORY_LENGTH + 1])
     for newer, older in zip(versions, [*versions[1:], None], strict=True):

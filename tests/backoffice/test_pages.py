@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEvent
+from audit.services import SYSTEM
 from corpus.models import LabelSet, Membership, Project
 from feedback.models import Correction
 from inference.models import ModelVersion
@@ -18,6 +19,7 @@ from labeling.models import Task
 from nerapp.templatetags.look import label_classes
 from retraining.models import RetrainPolicy, TrainingRun, TrainingRunEvent
 from retraining.services import run_queue
+from tests.factories import document_make
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +98,16 @@ def test_settings_change_through_the_use_case(office: Client, project: Project) 
     assert event.data == {"changed": ["name", "random_share"]}
 
 
+def test_the_history_of_a_project_says_what_changed_and_keeps_its_secret(
+    office: Client, project: Project
+) -> None:
+    Project.objects.filter(pk=project.pk).update(name="Past the service")
+    page = text(office, "corpus_project_history", project.pk)
+    assert "<td>name</td> <td>Orchard</td> <td>Past the service</td>" in page
+    assert project.hash_key not in page
+    assert project.hash_key not in text(office, "corpus_project_change", project.pk)
+
+
 def test_a_label_change_makes_a_revision_and_leaves_the_old_one_alone(
     office: Client, project: Project
 ) -> None:
@@ -171,8 +183,6 @@ def test_a_correction_shows_its_text_its_decisions_and_its_audit_line(
 
 
 def test_a_text_with_markup_is_text(office: Client, project: Project) -> None:
-    from tests.factories import document_make
-
     document = document_make(project, '<script>window.__xss=1</script> & <b>"bold"</b>')
     page = text(office, "corpus_document_change", document.pk)
     assert "<script>window" not in page
@@ -245,8 +255,6 @@ def test_retraining_without_a_correction_is_refused_in_a_sentence(
 
 
 def test_a_run_is_watched_live(owner: Client, correction: Correction, project: Project) -> None:
-    from audit.services import SYSTEM
-
     run = run_queue(project=project, actor=SYSTEM, reason="a test")
     address = reverse("admin:retraining_trainingrun_progress", args=[run.pk])
     first = owner.get(address).json()
@@ -263,8 +271,6 @@ def test_a_run_is_watched_live(owner: Client, correction: Correction, project: P
 
 
 def test_a_run_is_stopped_by_a_button(owner: Client, correction: Correction, project: Project) -> None:
-    from audit.services import SYSTEM
-
     run = run_queue(project=project, actor=SYSTEM, reason="a test")
     assert f"Stop run {run.pk}" in text(owner, "retraining_trainingrun_change", run.pk)
     owner.post(reverse("admin:retraining_trainingrun_cancel", args=[run.pk]))

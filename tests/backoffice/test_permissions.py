@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audit.models import AuditEvent
+from audit.services import SYSTEM
 from corpus.models import Document, Project
 from corpus.services import LabelDraft, project_create
-from feedback.models import Correction
+from feedback.models import Correction, Rating
 from inference.models import ApiKey, Deployment, ModelVersion, Prediction
 from inference.services import api_key_create
 from labeling.models import Task
@@ -60,8 +63,6 @@ ACTS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
 @pytest.fixture
 def everything(run: TrainingRun, project: Project) -> None:
     """A row of each kind."""
-    from audit.services import SYSTEM
-
     api_key_create(project=project, name="importer", scopes=["predict"], actor=SYSTEM)
 
 
@@ -76,13 +77,7 @@ def page(model: type[Any]) -> str:
 
 def test_no_page_is_forgotten() -> None:
     ours = {model for model in admin.site._registry if model._meta.app_label not in {"auth", "axes"}}
-    assert ours - set(PAGES) == {_rating()}
-
-
-def _rating() -> type[Any]:
-    from feedback.models import Rating
-
-    return Rating
+    assert ours - set(PAGES) == {Rating}
 
 
 def statuses(client: Client, address: Callable[[type[Any]], str]) -> dict[str, int]:
@@ -189,11 +184,6 @@ def test_lists_ask_the_database_few_questions(
 def test_the_overview_does_not_ask_more_for_more_projects(
     office: Client, everything: None, django_assert_num_queries: Any
 ) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    from audit.services import SYSTEM
-
     office.get(reverse("admin:index"))
     with CaptureQueriesContext(connection) as one:
         office.get(reverse("admin:index"))

@@ -8,8 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEvent
+from audit.services import SYSTEM
 from corpus.models import Project
-from corpus.services import project_create
+from corpus.services import LabelDraft, project_create
 from inference.models import Deployment, ModelVersion
 from retraining.models import TrainingRun
 from tests.backoffice.conftest import staff
@@ -138,9 +139,6 @@ def test_a_press_from_another_site_is_refused(ada: User, candidate: ModelVersion
 def test_a_version_of_one_project_cannot_serve_another(
     office: Client, candidate: ModelVersion, ada: User
 ) -> None:
-    from audit.services import SYSTEM
-    from corpus.services import LabelDraft
-
     other = project_create(slug="other", name="Other", labels=[LabelDraft(name="per")], actor=SYSTEM)
     _, page = promote(office, candidate, slug="other", generation=0)
     assert "This version cannot serve this project" in page

@@ -21,6 +21,7 @@ from retraining.models import RetrainPolicy, TrainingRun, TrainingRunEvent
 from retraining.services import run_queue
 from tests.backoffice.conftest import candidate, champion, correction, run  # noqa: F401  (fixtures)
 from tests.browser.conftest import give_session
+from tests.factories import document_make
 
 
 class Office:
@@ -237,8 +238,6 @@ def test_markup_in_names_and_texts_stays_text(office: Office, run: TrainingRun) 
     project = run.project
     Project.objects.filter(pk=project.pk).update(name=evil, description=evil)
     TrainingRun.objects.filter(pk=run.pk).update(reason=evil, error=evil)
-    from tests.factories import document_make
-
     document = document_make(project, evil)
     for address in [
         *addresses(run),
