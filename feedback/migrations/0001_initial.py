@@ -6,59 +6,103 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Correction',
+            name="Correction",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('stratum', models.CharField(choices=[('uncertain', 'Unsure'), ('random', 'Random check'), ('api', 'Sent by a caller'), ('import', 'Imported gold')], max_length=12)),
-                ('spans', models.JSONField(default=list)),
-                ('milliseconds', models.PositiveIntegerField(default=0, help_text='Time the human took.')),
-                ('idempotency_key', models.CharField(max_length=255)),
-                ('request_digest', models.CharField(help_text='SHA-256 of what was sent under the idempotency key.', max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "stratum",
+                    models.CharField(
+                        choices=[
+                            ("uncertain", "Unsure"),
+                            ("random", "Random check"),
+                            ("api", "Sent by a caller"),
+                            ("import", "Imported gold"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("spans", models.JSONField(default=list)),
+                ("milliseconds", models.PositiveIntegerField(default=0, help_text="Time the human took.")),
+                ("idempotency_key", models.CharField(max_length=255)),
+                (
+                    "request_digest",
+                    models.CharField(
+                        help_text="SHA-256 of what was sent under the idempotency key.", max_length=64
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
+                "ordering": ["-created_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Rating',
+            name="Rating",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('score', models.PositiveSmallIntegerField()),
-                ('comment', models.TextField(blank=True)),
-                ('idempotency_key', models.CharField(max_length=255)),
-                ('request_digest', models.CharField(help_text='SHA-256 of what was sent under the idempotency key.', max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("score", models.PositiveSmallIntegerField()),
+                ("comment", models.TextField(blank=True)),
+                ("idempotency_key", models.CharField(max_length=255)),
+                (
+                    "request_digest",
+                    models.CharField(
+                        help_text="SHA-256 of what was sent under the idempotency key.", max_length=64
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
+                "ordering": ["-created_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='SpanDecision',
+            name="SpanDecision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('decision', models.CharField(choices=[('accept', 'Accepted'), ('reject', 'Rejected'), ('relabel', 'Relabelled'), ('resize', 'Boundary moved'), ('add', 'Added')], max_length=8)),
-                ('predicted_start', models.PositiveIntegerField(blank=True, null=True)),
-                ('predicted_end', models.PositiveIntegerField(blank=True, null=True)),
-                ('predicted_label', models.CharField(blank=True, max_length=50)),
-                ('confidence', models.FloatField(blank=True, help_text="The machine's.", null=True)),
-                ('start', models.PositiveIntegerField(blank=True, null=True)),
-                ('end', models.PositiveIntegerField(blank=True, null=True)),
-                ('label', models.CharField(blank=True, max_length=50)),
-                ('milliseconds', models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "decision",
+                    models.CharField(
+                        choices=[
+                            ("accept", "Accepted"),
+                            ("reject", "Rejected"),
+                            ("relabel", "Relabelled"),
+                            ("resize", "Boundary moved"),
+                            ("add", "Added"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("predicted_start", models.PositiveIntegerField(blank=True, null=True)),
+                ("predicted_end", models.PositiveIntegerField(blank=True, null=True)),
+                ("predicted_label", models.CharField(blank=True, max_length=50)),
+                ("confidence", models.FloatField(blank=True, help_text="The machine's.", null=True)),
+                ("start", models.PositiveIntegerField(blank=True, null=True)),
+                ("end", models.PositiveIntegerField(blank=True, null=True)),
+                ("label", models.CharField(blank=True, max_length=50)),
+                ("milliseconds", models.PositiveIntegerField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['correction', 'id'],
+                "ordering": ["correction", "id"],
             },
         ),
     ]

@@ -8,121 +8,238 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('corpus', '0001_initial'),
-        ('feedback', '0001_initial'),
-        ('inference', '0001_initial'),
+        ("corpus", "0001_initial"),
+        ("feedback", "0001_initial"),
+        ("inference", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='correction',
-            name='api_key',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to='inference.apikey'),
+            model_name="correction",
+            name="api_key",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="corrections",
+                to="inference.apikey",
+            ),
         ),
         migrations.AddField(
-            model_name='correction',
-            name='author',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to=settings.AUTH_USER_MODEL),
+            model_name="correction",
+            name="author",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="corrections",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='correction',
-            name='document',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to='corpus.document'),
+            model_name="correction",
+            name="document",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="corrections", to="corpus.document"
+            ),
         ),
         migrations.AddField(
-            model_name='correction',
-            name='label_set',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to='corpus.labelset'),
+            model_name="correction",
+            name="label_set",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="corrections", to="corpus.labelset"
+            ),
         ),
         migrations.AddField(
-            model_name='correction',
-            name='prediction',
-            field=models.ForeignKey(blank=True, help_text="The machine's answer that the human started from.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to='inference.prediction'),
+            model_name="correction",
+            name="prediction",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The machine's answer that the human started from.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="corrections",
+                to="inference.prediction",
+            ),
         ),
         migrations.AddField(
-            model_name='correction',
-            name='project',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to='corpus.project'),
+            model_name="correction",
+            name="project",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="corrections", to="corpus.project"
+            ),
         ),
         migrations.AddField(
-            model_name='rating',
-            name='api_key',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='inference.apikey'),
+            model_name="rating",
+            name="api_key",
+            field=models.ForeignKey(
+                blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="inference.apikey"
+            ),
         ),
         migrations.AddField(
-            model_name='rating',
-            name='author',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL),
+            model_name="rating",
+            name="author",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='rating',
-            name='prediction',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ratings', to='inference.prediction'),
+            model_name="rating",
+            name="prediction",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="ratings", to="inference.prediction"
+            ),
         ),
         migrations.AddField(
-            model_name='spandecision',
-            name='correction',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='feedback.correction'),
+            model_name="spandecision",
+            name="correction",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="decisions",
+                to="feedback.correction",
+            ),
         ),
         migrations.AddIndex(
-            model_name='correction',
-            index=models.Index(fields=['project', '-created_at'], name='correction_newest_first'),
+            model_name="correction",
+            index=models.Index(fields=["project", "-created_at"], name="correction_newest_first"),
         ),
         migrations.AddConstraint(
-            model_name='correction',
-            constraint=models.UniqueConstraint(fields=('document', 'number'), name='correction_number_once_per_document'),
+            model_name="correction",
+            constraint=models.UniqueConstraint(
+                fields=("document", "number"), name="correction_number_once_per_document"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='correction',
-            constraint=models.UniqueConstraint(fields=('author', 'api_key', 'idempotency_key'), name='correction_once_per_idempotency_key', nulls_distinct=False),
+            model_name="correction",
+            constraint=models.UniqueConstraint(
+                fields=("author", "api_key", "idempotency_key"),
+                name="correction_once_per_idempotency_key",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='correction',
-            constraint=models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='correction_numbers_from_one'),
+            model_name="correction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__gte", 1)), name="correction_numbers_from_one"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='correction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('api_key__isnull', True), ('author__isnull', False)), models.Q(('api_key__isnull', False), ('author__isnull', True)), _connector='OR'), name='correction_has_one_author'),
+            model_name="correction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("api_key__isnull", True), ("author__isnull", False)),
+                    models.Q(("api_key__isnull", False), ("author__isnull", True)),
+                    _connector="OR",
+                ),
+                name="correction_has_one_author",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='correction',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='f5e6ee953b2f56f1dd50e4346cf86f3ee8d176e0', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_acafd', table='feedback_correction', when='BEFORE')),
+            model_name="correction",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="f5e6ee953b2f56f1dd50e4346cf86f3ee8d176e0",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_acafd",
+                    table="feedback_correction",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='correction',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'append-only: cannot truncate %', TG_TABLE_NAME;", hash='0850478a1e2e689c1616d6b101c1e5eb116e8c19', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_ee42d', table='feedback_correction', when='BEFORE')),
+            model_name="correction",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'append-only: cannot truncate %', TG_TABLE_NAME;",
+                    hash="0850478a1e2e689c1616d6b101c1e5eb116e8c19",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_ee42d",
+                    table="feedback_correction",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rating',
-            constraint=models.CheckConstraint(condition=models.Q(('score__gte', 1), ('score__lte', 5)), name='rating_is_one_to_five'),
+            model_name="rating",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("score__gte", 1), ("score__lte", 5)), name="rating_is_one_to_five"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rating',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('api_key__isnull', True), ('author__isnull', False)), models.Q(('api_key__isnull', False), ('author__isnull', True)), _connector='OR'), name='rating_has_one_author'),
+            model_name="rating",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("api_key__isnull", True), ("author__isnull", False)),
+                    models.Q(("api_key__isnull", False), ("author__isnull", True)),
+                    _connector="OR",
+                ),
+                name="rating_has_one_author",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rating',
-            constraint=models.UniqueConstraint(fields=('author', 'api_key', 'idempotency_key'), name='rating_once_per_idempotency_key', nulls_distinct=False),
+            model_name="rating",
+            constraint=models.UniqueConstraint(
+                fields=("author", "api_key", "idempotency_key"),
+                name="rating_once_per_idempotency_key",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='spandecision',
-            constraint=models.CheckConstraint(condition=models.Q(('start__isnull', True), ('start__lt', models.F('end')), _connector='OR'), name='decision_span_ordered'),
+            model_name="spandecision",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("start__isnull", True), ("start__lt", models.F("end")), _connector="OR"),
+                name="decision_span_ordered",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='spandecision',
-            constraint=models.CheckConstraint(condition=models.Q(('predicted_start__isnull', True), ('predicted_start__lt', models.F('predicted_end')), _connector='OR'), name='decision_predicted_span_ordered'),
+            model_name="spandecision",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("predicted_start__isnull", True),
+                    ("predicted_start__lt", models.F("predicted_end")),
+                    _connector="OR",
+                ),
+                name="decision_predicted_span_ordered",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='spandecision',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='da88ba6b3a5de41d6d07c6c583925abaa9a634cf', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_53ffc', table='feedback_spandecision', when='BEFORE')),
+            model_name="spandecision",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="da88ba6b3a5de41d6d07c6c583925abaa9a634cf",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_53ffc",
+                    table="feedback_spandecision",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='spandecision',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'append-only: cannot truncate %', TG_TABLE_NAME;", hash='9b5caf82dfa9e3e97b05bf2b488e77967a19a1d4', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_75853', table='feedback_spandecision', when='BEFORE')),
+            model_name="spandecision",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'append-only: cannot truncate %', TG_TABLE_NAME;",
+                    hash="9b5caf82dfa9e3e97b05bf2b488e77967a19a1d4",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_75853",
+                    table="feedback_spandecision",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]
