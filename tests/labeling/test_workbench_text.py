@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeling.workbench import PIECE, pieces_of
@@ -31,6 +31,7 @@ def payloads(draw: st.DrawFn) -> dict[str, Any]:
     return {"text": text, "labels": LABELS, "current": None, "prediction": {"spans": spans}}
 
 
+@settings(deadline=None)
 @given(payloads())
 def test_the_segments_are_the_text_and_the_layers_are_the_spans(payload: dict[str, Any]) -> None:
     text = payload["text"]
@@ -70,6 +71,7 @@ def test_many_spans_in_a_long_text_are_painted_quickly() -> None:
         {"start": at * 14, "end": at * 14 + 3, "label": "per", "confidence": 0.5} for at in range(15_000)
     ]
     payload = {"text": text, "labels": LABELS, "current": None, "prediction": {"spans": spans}}
-    started = time.perf_counter()
+    started = time.process_time()
     pieces_of(payload)
-    assert time.perf_counter() - started < 3, "it would grow with the square of the spans"
+    # Processor time: how busy the machine is otherwise must not matter.
+    assert time.process_time() - started < 3, "it would grow with the square of the spans"
