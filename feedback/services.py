@@ -95,40 +95,22 @@ def correction_submit(
         _base_check(document, base_number=base_number, current=current)
         if current is not None and current.spans == stored:
             return current
-        try:
-            with transaction.atomic():
-                correction = Correction.objects.create(
-                    project=project,
-                    document=document,
-                    number=base_number + 1,
-                    prediction=prediction,
-                    label_set=label_set,
-                    stratum=Stratum(stratum),
-                    spans=stored,
-                    milliseconds=milliseconds,
-                    idempotency_key=idempotency_key,
-                    request_digest=digest,
-                    **who,
-                )
-        except IntegrityError:
-            # The lock orders the writers of this document; only the key can have been taken, for another.
-            raise KeyReused(pointer="/idempotency_key") from None
+        correction = _correction_create(
+            project=project,
+            document=document,
+            number=base_number + 1,
+            prediction=prediction,
+            label_set=label_set,
+            stratum=Stratum(stratum),
+            spans=stored,
+            milliseconds=milliseconds,
+            idempotency_key=idempotency_key,
+            request_digest=digest,
+            **who,
+        )
         decisions = _decisions_store(correction, prediction, checked, decisions_ms or {})
         label_set_freeze(label_set=label_set)
-        event_record(
-            action="correction.submit",
-            actor=actor,
-            subject=correction,
-            chain=project.slug,
-            data={
-                "document": str(document.pk),
-                "number": correction.number,
-                "prediction": str(prediction.pk) if prediction else None,
-                "stratum": correction.stratum,
-                "spans": len(stored),
-                "decisions": dict(decisions),
-            },
-        )
+        _correction_tell(correction, actor, decisions)
         return correction
 
 
@@ -269,6 +251,33 @@ def _spans_read(
         raise SpansRefused(error) from None
 
 
+def _correction_create(**columns: Any) -> Correction:
+    try:
+        with transaction.atomic():
+            return Correction.objects.create(**columns)
+    except IntegrityError:
+        # The lock orders the writers of this document; only the key can have been taken, for another.
+        raise KeyReused(pointer="/idempotency_key") from None
+
+
+def _correction_tell(correction: Correction, actor: Actor, decisions: Counter[str]) -> None:
+    """The audit event of a correction: references and counts, no text."""
+    event_record(
+        action="correction.submit",
+        actor=actor,
+        subject=correction,
+        chain=correction.project.slug,
+        data={
+            "document": str(correction.document_id),
+            "number": correction.number,
+            "prediction": str(correction.prediction_id) if correction.prediction_id else None,
+            "stratum": correction.stratum,
+            "spans": len(correction.spans),
+            "decisions": dict(decisions),
+        },
+    )
+
+
 def _human(span: Span) -> Span:
     """A human's span carries no confidence: machine output is never saved as a human's."""
     return Span(span.start, span.end, span.label)
@@ -290,8 +299,13 @@ def _decisions_store(
     corrected: Sequence[Span],
     decisions_ms: Mapping[str, int],
 ) -> Counter[str]:
-    """One row per span: what the human did with it. Returns how often each decision was made."""
+    """One row per span: what the human did with it. Returns how often each decision was made.
+
+    Machine spans of labels that the project does not use were shown to nobody: nobody rejected them.
+    """
+    shown = {label.name for label in labels_of(label_set=correction.label_set)}
     predicted = [Span.from_json(body) for body in prediction.spans] if prediction else []
+    predicted = [span for span in predicted if span.label in shown]
     rows = []
     for change in compare_spans(predicted, corrected):
         before, after = change.predicted, change.corrected

@@ -7,6 +7,17 @@ from typing import Literal
 
 import structlog
 
+#: What these say more often than this would hide everything else.
+QUIETER = {
+    "django.request": "ERROR",  # each request has its line in gunicorn's access log
+    "celery.beat": "WARNING",
+    "celery.worker.strategy": "WARNING",
+    "celery.app.trace": "WARNING",
+    "axes": "WARNING",
+    "alembic": "WARNING",
+    "mlflow": "WARNING",
+}
+
 
 def logging_config(*, level: str, style: Literal["console", "json"]) -> None:
     """Send structlog's and the standard library's events through one formatter to standard error."""
@@ -56,17 +67,6 @@ def logging_config(*, level: str, style: Literal["console", "json"]) -> None:
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": level},
-            "loggers": {
-                # One line per request comes from our own middleware's metrics and gunicorn's access log.
-                "django.request": {"level": "ERROR"},
-                # Four lines for each task of beat, every few seconds, would hide everything else.
-                **{
-                    name: {"level": "WARNING"}
-                    for name in ("celery.beat", "celery.worker.strategy", "celery.app.trace")
-                },
-                "axes": {"level": "WARNING"},
-                "alembic": {"level": "WARNING"},
-                "mlflow": {"level": "WARNING"},
-            },
+            "loggers": {name: {"level": level} for name, level in QUIETER.items()},
         }
     )

@@ -48,7 +48,8 @@ def _scores(metrics: Mapping[str, Any]) -> list[str]:
     if not test:
         return lines
     lines += [
-        f"On the test part ({test['document_count']:,} texts, neither trained on nor used to choose the epoch):",
+        f"On the test part ({test['document_count']:,} texts, neither trained on nor used to choose the "
+        "epoch):",
         "",
         "| label | precision | recall | F1 | true entities |",
         "|---|---|---|---|---|",

@@ -83,8 +83,7 @@ def fine_tuning_job(
     corrections = list(read_sentences(train))
     old = champion.config.labels
     held_back = list(read_sentences(dev))
-    found = labels_of([*corrections, *held_back])
-    labels = tuple(dict.fromkeys((*old, *config.labels, *found)))
+    labels = tuple(dict.fromkeys((*old, *config.labels, *labels_of([*corrections, *held_back]))))
     counts = count_words(corrections, champion.encoder)
     known = set(champion.encoder.words)
     added = tuple(word for word in vocabulary(counts, min_count=1) if word not in known)
@@ -97,21 +96,18 @@ def fine_tuning_job(
         vectors.words if vectors else (),
     )
     rehearsed = _rehearsal(recogniser, train, labels, rehearsal_texts, rehearsal_examples, config.seed)
-    rng = np.random.default_rng([config.seed, 7])
-    rehearsed = [rehearsed[int(place)] for place in rng.permutation(len(rehearsed))]
     # The exam judges corrections and memory alike.
     held_out = min(round(len(rehearsed) * _HELD_OUT), max(len(held_back), _FEW))
 
-    weighed = weigh_by_class(corrections) if config.class_weights else corrections
-    encoded = encode_sentences(weighed, encoder, labels)
+    if config.class_weights:
+        corrections = weigh_by_class(corrections)
+    encoded = encode_sentences(corrections, encoder, labels)
     memory = encode_sentences(rehearsed, encoder, labels)
     exam = encode_sentences(held_back, encoder, labels)
     exam += [sentence for sentence in memory[:held_out] if (sentence.tags >= 0).all()]
     share = min(max(config.rehearsal_share, 0.0), 0.9)
     words = sum(len(sentence.tags) for sentence in encoded)
-    # One pass over a few corrections is too short to judge by: an epoch is several of them.
-    wanted = config.fine_tuning_steps * config.batch_tokens / _EPOCHS * (1 - share)
-    passes = max(round(wanted / max(words, 1)), 1)
+    passes = _passes(config, words=words, share=share)
 
     def draw(rng: np.random.Generator) -> list[Encoded]:
         return encoded * passes + _sample(memory[held_out:], words * passes * share / (1 - share), rng)
@@ -136,6 +132,12 @@ def fine_tuning_job(
     )
 
 
+def _passes(config: TrainConfig, *, words: int, share: float) -> int:
+    """How often an epoch shows the corrections: one pass over a few is too short to judge by."""
+    wanted = config.fine_tuning_steps * config.batch_tokens / _EPOCHS * (1 - share)
+    return max(round(wanted / max(words, 1)), 1)
+
+
 def _sample(memory: Sequence[Encoded], words: float, rng: np.random.Generator) -> list[Encoded]:
     """Sentences at random, together about so many words; each again only when all were taken."""
     chosen: list[Encoded] = []
@@ -156,7 +158,7 @@ def _rehearsal(
     examples: Sequence[Example],
     seed: int,
 ) -> list[Sentence]:
-    """Sentences that hold the champion to what it knows."""
+    """Sentences that hold the champion to what it knows, shuffled."""
     texts = _first(texts, _MOST_REHEARSED)
     answers = recogniser.predict_many(list(texts))
     answered = [Example(text, answer.spans) for text, answer in zip(texts, answers, strict=True)]
@@ -174,7 +176,8 @@ def _rehearsal(
     for example in examples:
         usable = tuple(span for span in example.spans if span.label in known)
         sentences += read_sentences([replace(example, spans=usable)])
-    return sentences
+    order = np.random.default_rng([seed, 7]).permutation(len(sentences))
+    return [sentences[int(place)] for place in order]
 
 
 def _first(texts: Sequence[str], most: int) -> list[str]:

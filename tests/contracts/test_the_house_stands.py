@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 APPS = ("audit", "corpus", "inference", "feedback", "labeling", "retraining", "nerapp")
 #: Lower rows first; siblings share a number.
 LAYER = {"ner": 0, "audit": 1, "corpus": 2, "inference": 3, "feedback": 4, "labeling": 5, "retraining": 5}
-#: What another app may import from an app.
-DOORS = {"models", "selectors", "services", "errors"}
+#: What another app may import from an app (docs/architecture.md says why the last two).
+DOORS = {"models", "selectors", "services", "errors", "backoffice", "engine"}
+#: Lines, docstrings of functions not counted.
+LONGEST_FILE, LONGEST_FUNCTION = 450, 60
 
 
 def sources(*packages: str) -> Iterator[Path]:
@@ -92,15 +95,21 @@ def test_tasks_are_thin() -> None:
     assert thick == []
 
 
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    docstring = ast.get_docstring(function, clean=False)
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    return lines - (docstring.count("\n") + 1 if docstring else 0)
+
+
 def test_no_file_and_no_function_outgrows_its_reader() -> None:
     long = []
     for path in sources("ner", *APPS):
         text = path.read_text("utf-8")
-        if text.count("\n") > 500:
+        if text.count("\n") > LONGEST_FILE:
             long.append(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno > 80:
-                long.append(f"{path.relative_to(ROOT)}: {node.name}")
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and lines_of(node) > LONGEST_FUNCTION:
+                long.append(f"{path.relative_to(ROOT)}: {node.name}, {lines_of(node)} lines")
     assert long == []
 
 
@@ -109,18 +118,29 @@ def test_there_is_no_junk_drawer(name: str) -> None:
     assert [p for p in sources("ner", *APPS) if p.name == name] == []
 
 
-@pytest.mark.parametrize(
-    "forbidden",
-    ["mark_safe", "innerHTML", "insertAdjacentHTML", "|safe", "pickle", "joblib", "unsafe-inline"],
-)
-def test_what_could_carry_script_or_run_code_is_not_used(forbidden: str) -> None:
-    files = [*sources("ner", *APPS), *(ROOT / "templates").rglob("*.html")]
-    files += [p for p in (ROOT / "static").rglob("*.js") if "vendor" not in p.parts]
+def test_nothing_is_loaded_that_could_run_code() -> None:
+    risky = {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal", "h5py", "torch"}
     found = []
-    for path in files:
+    for path in sources("ner", *APPS):
+        found += [
+            f"{path.relative_to(ROOT)}:{n} imports {m}" for n, m in imports(path) if m.split(".")[0] in risky
+        ]
+        if "allow_pickle=True" in path.read_text("utf-8"):
+            found.append(f"{path.relative_to(ROOT)} loads pickled arrays")
+    assert found == []
+
+
+def test_nothing_marks_a_text_as_safe_markup() -> None:
+    found = []
+    for path in sources(*APPS):
+        names = {
+            node.id for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Name)
+        }
+        found += [f"{path.relative_to(ROOT)}: {name}" for name in names & {"mark_safe"}]
+    in_templates = re.compile(r"\|\s*safe\b|autoescape off|<script(?![^>]*\ssrc=)[^>]*>|\sstyle=|\son[a-z]+=")
+    for path in (ROOT / "templates").rglob("*.html"):
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-            code = line.split("#")[0].split("//")[0]
-            if forbidden in code and '"""' not in line:
+            if in_templates.search(line):
                 found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
     assert found == []
 

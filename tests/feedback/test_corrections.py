@@ -105,6 +105,16 @@ def test_a_correction_its_decisions_and_its_audit_event_are_stored_together(
     assert LabelSet.objects.get(pk=correction.label_set_id).frozen_at is not None
 
 
+def test_a_machine_span_that_no_reviewer_saw_was_rejected_by_nobody(
+    submit: Submit, prediction: Prediction
+) -> None:
+    prediction.spans = [
+        {"start": 0, "end": 3, "label": "not-in-this-project", "text": "Ada", "confidence": 1.0}
+    ]
+    prediction.save()
+    assert not submit([], prediction=prediction).decisions.exists()
+
+
 def test_a_stale_save_is_refused_and_carries_both_versions(submit: Submit, ben: User) -> None:
     submit([ADA])
     submit([ADA, LONDON], base_number=1)
