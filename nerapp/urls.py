@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from nerapp import views
 from nerapp.health import HealthView, LiveView, MetricsView, ReadyView
@@ -22,6 +22,8 @@ urlpatterns = [
     path("api/v1/docs", docs, name="docs"),
     path("projects/", include("labeling.urls")),
     path("admin/", admin.site.urls),
+    # Accounts are made by an admin, and no mail is sent yet: these pages would promise one.
+    re_path(r"^accounts/(?:email|confirm-email|password/reset)\b", views.no_such_page),
     path("accounts/", include("allauth.urls")),
 ]
 

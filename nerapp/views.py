@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -37,3 +37,8 @@ def sign_in_once(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "sign_in_once.html", {"usable": False}, status=410)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("home")
+
+
+def no_such_page(request: HttpRequest) -> HttpResponse:
+    """An address that a library brings and nerapp does not offer."""
+    raise Http404

@@ -151,3 +151,8 @@ def test_wrong_addresses_get_a_page_of_ours(client: Client, ana: User) -> None:
     answer = client.get("/nowhere/")
     assert answer.status_code == 404
     assert b"There is nothing here" in answer.content
+
+
+@pytest.mark.parametrize("below", ["password/reset/", "email/", "confirm-email/x/"])
+def test_pages_that_would_promise_a_mail_are_not_there(client: Client, below: str) -> None:
+    assert client.get(f"/accounts/{below}").status_code == 404
