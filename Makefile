@@ -42,7 +42,7 @@ types: .venv/dev.stamp ## Check the types (mypy, strict)
 
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure the serving path beside a bare Django view
-	@exec $(PY) -m nerapp.run exec $(PY) -m bench.serving $(ARGS)
+	@exec $(PY) -m bench.serving $(ARGS)
 
 .PHONY: prove-loop
 prove-loop: .venv/run.stamp ## Turn the whole loop once from an empty database: ARGS="--corpus FILE --format NAME"
