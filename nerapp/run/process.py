@@ -64,7 +64,7 @@ def spawn(spec: Spec, *, stdout: int | None = None) -> subprocess.Popen[bytes]:
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,
-        preexec_fn=_die_with_parent(spec.hurry),
+        preexec_fn=_prepared(spec.hurry),
     )
 
 
@@ -74,15 +74,19 @@ def adopt_orphans() -> None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _die_with_parent(last_signal: signal.Signals) -> Callable[[], None] | None:
-    if _LIBC is None:
-        return None
+def _prepared(last_signal: signal.Signals) -> Callable[[], None]:
+    """What the child does before it becomes its program."""
     parent = os.getpid()
 
-    def tie() -> None:
-        # After the change of account, which would have cleared it.
-        _LIBC.prctl(_PR_SET_PDEATHSIG, int(last_signal), 0, 0, 0)
-        if os.getppid() != parent:  # it died in between
-            os._exit(1)
+    def prepare() -> None:
+        # A shell starts what it puts into the background deaf to both, and deafness is inherited: without
+        # this neither a polite stop nor our own death would reach the child.
+        for deaf in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(deaf, signal.SIG_DFL)
+        if _LIBC is not None:
+            # After the change of account, which would have cleared it.
+            _LIBC.prctl(_PR_SET_PDEATHSIG, int(last_signal), 0, 0, 0)
+            if os.getppid() != parent:  # it died in between
+                os._exit(1)
 
-    return tie
+    return prepare

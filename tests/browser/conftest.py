@@ -153,9 +153,11 @@ class Reviewer:
         mouse.up()
 
     def saved(self, words: str) -> None:
-        """Wait until the last line says this."""
+        """Wait until the last line says this, and nothing is on its way to the disk any more."""
         self.page.wait_for_function(
-            "words => document.getElementById('saved').textContent.includes(words)", arg=words
+            "words => (line => line.textContent.includes(words) && !line.ariaBusy)"
+            "(document.getElementById('saved'))",
+            arg=words,
         )
 
     def arrived(self) -> None:

@@ -6,6 +6,8 @@ import { count } from "./panel.js";
 const element = (id) => document.getElementById(id);
 
 export class LastLine {
+  #draftsOnTheirWay = 0;
+
   constructor(outbox, user, signIn) {
     this.outbox = outbox;
     this.user = user;
@@ -60,6 +62,17 @@ export class LastLine {
     }
     element("mark").setAttribute("aria-pressed", String(isMarking));
     element("today").textContent = String(today);
+  }
+
+  /** A draft is on its way to the disk: until it is there, what the line says about it is not settled. */
+  draftBegins() {
+    this.#draftsOnTheirWay += 1;
+    element("saved").setAttribute("aria-busy", "true");
+  }
+
+  draftEnds() {
+    this.#draftsOnTheirWay -= 1;
+    if (!this.#draftsOnTheirWay) element("saved").removeAttribute("aria-busy");
   }
 
   #saved(review) {

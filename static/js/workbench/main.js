@@ -133,7 +133,11 @@ class Workbench {
 
   #keepDraft(review) {
     const draft = { id: this.#draftId(review.task.id), at: Date.now(), ...review.draft };
-    this.#draftWrite = this.#draftWrite.then(() => this.store.put("drafts", draft)).catch(() => this.#cannotKeep());
+    this.line.draftBegins();
+    this.#draftWrite = this.#draftWrite
+      .then(() => this.store.put("drafts", draft))
+      .catch(() => this.#cannotKeep())
+      .finally(() => this.line.draftEnds());
   }
 
   #cannotKeep() {
