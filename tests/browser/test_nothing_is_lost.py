@@ -157,7 +157,7 @@ def test_of_a_stale_save_the_other_version_can_be_kept(
     page.get_by_role("button", name="Keep ben's and drop mine").click()
     page.get_by_role("heading", name="ben saved").wait_for(state="hidden")
     assert Correction.objects.count() == 1
-    assert not page.get_by_role("button", name="Compare the two").is_visible()
+    page.get_by_role("button", name="Compare the two").wait_for(state="hidden")
 
 
 def test_two_browsers_on_one_text_end_with_both_versions_and_no_loss(
