@@ -63,6 +63,12 @@ class LabelRetired(Conflict):
     code = "label_retired"
 
 
+class HotkeyReserved(Invalid):
+    """The key {hotkey} has a meaning of its own in the workbench; choose another for {label}."""
+
+    code = "hotkey_reserved"
+
+
 class TextTooLong(Invalid):
     """A text may have {limit} characters at most; this one has {length}."""
 

@@ -17,6 +17,7 @@ from audit.services import Actor, event_record
 from corpus.errors import (
     Conflict,
     EmptyText,
+    HotkeyReserved,
     InvalidUnicode,
     NullCharacter,
     TextTooLong,
@@ -26,6 +27,8 @@ from corpus.models import Document, Label, LabelSet, Membership, Project
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+#: Letters with a meaning in the workbench: next, previous, unsure, accept, reject, caret, skip, undo.
+RESERVED_HOTKEYS = frozenset("jkuaxvsz")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -154,7 +157,13 @@ def membership_set(*, project: Project, user: User, role: str, actor: Actor) -> 
 def label_set_revise(
     *, project: Project, labels: Sequence[LabelDraft], actor: Actor, reason: str = ""
 ) -> LabelSet:
-    """Give a project its next label-set revision; older ones stay as they were used."""
+    """Give a project its next label-set revision; older ones stay as they were used.
+
+    A label without a hotkey gets one; HotkeyReserved refuses a key of the workbench's own.
+    """
+    for draft in labels:
+        if draft.hotkey and draft.hotkey in RESERVED_HOTKEYS:
+            raise HotkeyReserved(pointer="/hotkey", hotkey=draft.hotkey, label=draft.name)
     # Two revisions at once would take the same number.
     Project.objects.select_for_update().get(pk=project.pk)
     last = project.label_sets.order_by("-revision").first()
@@ -190,10 +199,8 @@ def label_set_revise(
 
 def _free_hotkey(name: str, taken: set[str]) -> str:
     """The first digit, then letter of the name, that no label and no workbench action uses."""
-    # Letters with a meaning in the workbench: next, previous, unsure, accept, reject, caret, skip, undo.
-    reserved = set("jkuaxvsz")
     candidates = [*"123456789", *(c for c in name.lower() if c.isascii() and c.isalnum())]
-    return next((c for c in candidates if c not in taken and c not in reserved), "")
+    return next((c for c in candidates if c not in taken and c not in RESERVED_HOTKEYS), "")
 
 
 def label_set_freeze(*, label_set: LabelSet) -> None:

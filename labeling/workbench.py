@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpus.models import Label
 from corpus.selectors import label_set_current, labels_of
+from corpus.services import RESERVED_HOTKEYS
 from feedback.models import Correction
 from feedback.selectors import correction_current
 from labeling.models import Task
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 #: A longer line is painted in pieces, so that one edit never repaints a page-long line.
 PIECE = 2_000
-#: Letters with a meaning in the workbench (static/js/workbench/keyboard.js); no label is reached by them.
-RESERVED_KEYS = frozenset("jkuaxvsz")
 #: A text without a name is called by its first words, so many characters of them.
 NAME = 40
 #: Spans that the model is less sure of are hatched.
@@ -223,7 +222,7 @@ def _label(label: Label) -> dict[str, Any]:
         "name": label.name,
         "title": label.title or label.name,
         # A label set may be older than a key of the workbench: the key's first meaning stays.
-        "hotkey": "" if label.hotkey in RESERVED_KEYS else label.hotkey,
+        "hotkey": "" if label.hotkey in RESERVED_HOTKEYS else label.hotkey,
         "hue": label.hue % HUES,
         "pattern": label.hue // HUES % PATTERNS,
         "description": label.description,

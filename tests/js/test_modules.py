@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labeling.workbench import RESERVED_KEYS
+from corpus.services import RESERVED_HOTKEYS
 
 HERE = Path(__file__).parent
 MODULES = HERE.parents[1] / "static" / "js"
@@ -37,7 +37,7 @@ def test_the_letters_of_the_workbench_are_no_labels_keys() -> None:
     printed = subprocess.run(
         ["node", "--input-type=module", "-e", program], capture_output=True, text=True, check=True
     )
-    assert frozenset(printed.stdout.strip()) == RESERVED_KEYS
+    assert frozenset(printed.stdout.strip()) == RESERVED_HOTKEYS
 
 
 def test_no_module_parses_text_as_html_or_code() -> None:
