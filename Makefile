@@ -24,7 +24,7 @@ test: .venv/dev.stamp chromium ## Run every test, on real services, workers and 
 	@exec $(PY) -m pytest $(ARGS)
 
 .PHONY: test-quick
-test-quick: .venv/dev.stamp ## Run the tests that take under a minute together
+test-quick: .venv/dev.stamp ## Run the unit shelves, about two minutes
 	@exec $(PY) -m pytest -q -m "not slow and not browser" --ignore=tests/services --ignore=tests/chaos --ignore=tests/flows $(ARGS)
 
 .PHONY: lint
