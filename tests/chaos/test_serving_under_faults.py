@@ -187,12 +187,13 @@ def test_a_web_process_killed_is_replaced_while_the_others_answer(served: Served
             "a new web process",
             seconds=30,
         )
-        wait_for(lambda: len(traffic.served(sent_after=time.time() - 1)) > 10, "answers")
+        # Counted from here: the new process may be there within milliseconds of the kill.
+        replaced = time.time()
+        wait_for(lambda: len(traffic.served(sent_after=replaced)) > 10, "answers")
 
     # Only what the dead process held in its hands is lost: one request for each of its callers.
     assert all(told.status == 0 and told.sent <= killed + 1 for told in traffic.failed())
     assert len(traffic.failed()) <= traffic.callers
-    assert traffic.served(sent_after=killed)
 
 
 def test_without_redis_predictions_go_on_and_limits_are_local(served: Served) -> None:
