@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from labeling import api, views
+from labeling.api import review as api
+from labeling.views.project import project
+from labeling.views.review import review
 
 app_name = "labeling"
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("<slug:slug>/", views.project, name="project"),
-    path("<slug:slug>/review/", views.review, name="review"),
+    path("<slug:slug>/", project, name="project"),
+    path("<slug:slug>/review/", review, name="review"),
     path("<slug:slug>/review/next", api.NextView.as_view(), name="next"),
     path("<slug:slug>/review/queue", api.QueueView.as_view(), name="queue"),
     path("<slug:slug>/review/tasks/<int:task_id>", api.TaskView.as_view(), name="task"),

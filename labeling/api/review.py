@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import msgspec
 from django.conf import settings
-from django.contrib.auth.models import User
-from rest_framework.authentication import SessionAuthentication
-from rest_framework.exceptions import PermissionDenied
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from corpus.errors import Conflict, Refused
-from corpus.models import Project
-from corpus.selectors import project_get, project_require
+from labeling.api.access import ProjectView
 from labeling.models import Task
 from labeling.selectors import progress_of, queue_rows, task_get
 from labeling.services import task_claim, task_release, task_renew, task_skip, task_submit
@@ -24,35 +17,6 @@ from labeling.workbench import correction_payload, task_payload
 
 #: A day: a page left open over a weekend did not take the reviewer three days.
 MILLISECONDS_LIMIT = 86_400_000
-
-
-class OtherPerson(Conflict):
-    """The page belongs to somebody else than the person who is signed in now."""
-
-    code = "other_person"
-
-
-class SessionChanged(Refused):
-    """The page's token is not this session's; sign in again."""
-
-    code = "session_changed"
-
-
-class PersonAuthentication(SessionAuthentication):
-    """The session of the page, CSRF checked; 401 (not 403) once it has ended, so that the page can tell."""
-
-    def authenticate_header(self, request: Request) -> str:
-        return "Session"
-
-    def enforce_csrf(self, request: Request) -> None:
-        try:
-            super().enforce_csrf(request)
-        except PermissionDenied:
-            raise SessionChanged() from None
-
-
-class EmptyBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Nothing: the address says all."""
 
 
 class NextBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -77,30 +41,15 @@ class SkipBody(msgspec.Struct, forbid_unknown_fields=True):
     reason: str
 
 
-class ReviewView(APIView):
-    """A view on one project for people who may review in it."""
-
-    authentication_classes = [PersonAuthentication]
-    permission_classes = [IsAuthenticated]
-    throttle_classes: ClassVar[list[type]] = []
-    schema = None  # for our own pages, not part of the public API
-    body: ClassVar[type[msgspec.Struct]] = EmptyBody
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        # Two people, one browser: what one of them decided is never stored under the other's name.
-        if request.headers.get("X-Reviewer", str(request.user.pk)) != str(request.user.pk):
-            raise OtherPerson()
-        self.person = cast(User, request.user)
-        self.project: Project = project_get(slug=kwargs["slug"], user=self.person)
-        project_require(project=self.project, user=self.person, permission="review")
+class TaskBased(ProjectView):
+    """A view on one task of the project."""
 
     def task(self, task_id: int) -> Task:
         """The task of this project that the address names."""
         return task_get(project=self.project, task_id=task_id)
 
 
-class NextView(ReviewView):
+class NextView(TaskBased):
     """POST: claim the next task; `{"task": null}` when nothing waits."""
 
     body = NextBody
@@ -112,7 +61,7 @@ class NextView(ReviewView):
         return Response({"task": payload})
 
 
-class QueueView(ReviewView):
+class QueueView(ProjectView):
     """GET: the head of the queue and the progress."""
 
     def get(self, request: Request, slug: str) -> Response:
@@ -121,14 +70,14 @@ class QueueView(ReviewView):
         return Response({"rows": msgspec.to_builtins(rows), "progress": msgspec.to_builtins(progress)})
 
 
-class TaskView(ReviewView):
+class TaskView(TaskBased):
     """GET: a task with the newest correction of its document."""
 
     def get(self, request: Request, slug: str, task_id: int) -> Response:
         return Response({"task": task_payload(task=self.task(task_id), user=self.person)})
 
 
-class SubmitView(ReviewView):
+class SubmitView(TaskBased):
     """POST: store the spans and close the task. Repeating it with the same key changes nothing."""
 
     body = SubmitBody
@@ -150,7 +99,7 @@ class SubmitView(ReviewView):
         return Response({"correction": correction_payload(correction)})
 
 
-class SkipView(ReviewView):
+class SkipView(TaskBased):
     """POST: close the task without a correction."""
 
     body = SkipBody
@@ -161,14 +110,14 @@ class SkipView(ReviewView):
         return Response({"status": Task.Status.SKIPPED})
 
 
-class RenewView(ReviewView):
+class RenewView(TaskBased):
     """POST: keep holding the task. `held` is false when it passed to somebody else."""
 
     def post(self, request: Request, slug: str, task_id: int) -> Response:
         return Response({"held": task_renew(task=self.task(task_id), user=self.person)})
 
 
-class ReleaseView(ReviewView):
+class ReleaseView(TaskBased):
     """POST: give the task back to the queue."""
 
     def post(self, request: Request, slug: str, task_id: int) -> Response:

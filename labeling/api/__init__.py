@@ -1,0 +1,1 @@
+"""The JSON behind the pages of reviewing: a signed-in person and one project."""
