@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 #: A longer line is painted in pieces, so that one edit never repaints a page-long line.
 PIECE = 2_000
+#: A line of more pieces than this is laid out piece by piece (static/css/workbench.css).
+LONG_LINE = 3
 #: A text without a name is called by its first words, so many characters of them.
 NAME = 40
 #: Spans that the model is less sure of are hatched.

@@ -20,7 +20,7 @@ from labeling.selectors import done_rows, progress_of, queue_rows, task_get
 from labeling.services import task_claim
 from labeling.services.claims import task_take
 from labeling.views.access import person_of, project_of
-from labeling.workbench import SURE, pieces_of, task_payload
+from labeling.workbench import LONG_LINE, SURE, pieces_of, task_payload
 
 
 @require_safe
@@ -47,6 +47,7 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
         "progress": progress,
         "task": payload,
         "lines": pieces_of(payload),
+        "long_line": LONG_LINE,
         "queue": queue,
         "done": done_rows(project=found, user=person_of(request)),
         "config": {

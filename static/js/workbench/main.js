@@ -77,8 +77,9 @@ class Workbench {
   // --- One text ---------------------------------------------------------------------------------------
 
   async #show(task, { painted = false } = {}) {
-    const review = new Review(task, settings);
     const draft = await this.store.get("drafts", this.#draftId(task.id));
+    performance.mark("show");
+    const review = new Review(task, settings);
     if (draft) review.restore(draft);
     this.review = review;
     this.armed = review.labels.has(this.armed) ? this.armed : (task.labels[0]?.name ?? "");
@@ -97,6 +98,7 @@ class Workbench {
       this.say(`${task.document.name}, ${task.reason}, ${count(review.spans.size, "span")}`);
     }
     this.#footer();
+    performance.measure("show", "show");
     this.#prefetch();
     if (draft && review.isTouched) this.say("Your unfinished work on this text is back.");
   }

@@ -7,9 +7,12 @@ import { make } from "./dom.js";
 import { lineBounds, snap } from "./offsets.js";
 
 const PIECE = 2000;
+/** A line of more pieces than this is laid out piece by piece: none of them is too long to change at once. */
+const LONG_LINE = 3;
 
 export class TextView {
   #pieces = [];
+  #indices = null;
   #caret = null;
 
   constructor(root) {
@@ -20,6 +23,7 @@ export class TextView {
   show(review, { painted = false } = {}) {
     this.review = review;
     this.#caret = null;
+    this.#indices = null;
     this.root.classList.toggle("is-empty", review.text.length === 0);
     if (painted && this.#adopt()) return;
     const lines = lineBounds(review.text).map((bounds) => pieceBounds(review.text, ...bounds));
@@ -108,7 +112,8 @@ export class TextView {
   }
 
   #indexOf(element) {
-    return this.#pieces.findIndex((piece) => piece.element === element);
+    this.#indices ??= new Map(this.#pieces.map((piece, index) => [piece.element, index]));
+    return this.#indices.get(element);
   }
 
   /** The place in the text under a point of the screen. */
@@ -166,7 +171,7 @@ export class TextView {
 
   #paint({ start, end, element }) {
     const { review } = this;
-    const spans = review.ordered.filter((span) => span.start < end && span.end > start);
+    const spans = review.touching(start, end);
     const edges = new Set([start, end]);
     for (const span of spans) {
       if (span.start > start) edges.add(span.start);
@@ -242,7 +247,7 @@ export function describe(review, span) {
 }
 
 function lineElement(pieces) {
-  const line = make("div", { class: "line", dir: "auto" });
+  const line = make("div", { class: pieces > LONG_LINE ? "line long" : "line", dir: "auto" });
   for (let index = 0; index < pieces; index += 1) line.append(make("span", { class: "piece" }));
   return line;
 }

@@ -6,11 +6,12 @@
  */
 
 import { OffsetIndex } from "./offsets.js";
+import { SpanOrder } from "./order.js";
 
 const LONGEST_PAUSE_MS = 60_000;
 
 export class Review extends EventTarget {
-  #order = null;
+  #order;
   #lastMoment = performance.now();
   #nextId = 0;
 
@@ -34,6 +35,7 @@ export class Review extends EventTarget {
       const id = `s${index}`;
       this.spans.set(id, this.#fromServer(id, span, task.current === null));
     });
+    this.#order = new SpanOrder(this.spans.values());
   }
 
   #fromServer(id, span, byMachine) {
@@ -51,12 +53,14 @@ export class Review extends EventTarget {
     });
   }
 
-  /** The spans in reading order; an enclosing one before what it encloses. */
+  /** The spans in reading order; an enclosing one before what it encloses. Not to be changed. */
   get ordered() {
-    this.#order ??= [...this.spans.values()].sort(
-      (a, b) => a.start - b.start || b.end - a.end || (a.label < b.label ? -1 : 1),
-    );
-    return this.#order;
+    return this.#order.all;
+  }
+
+  /** The spans that share text with a stretch, in reading order. */
+  touching(start, end) {
+    return this.#order.touching(start, end);
   }
 
   get activeSpan() {
@@ -91,7 +95,7 @@ export class Review extends EventTarget {
   neighbour(direction) {
     const spans = this.ordered;
     if (!spans.length) return null;
-    const at = spans.findIndex((span) => span.id === this.active);
+    const at = this.active ? this.#order.indexOf(this.activeSpan) : -1;
     if (at < 0) return spans[direction > 0 ? 0 : spans.length - 1];
     return spans[at + direction] ?? null;
   }
@@ -99,7 +103,7 @@ export class Review extends EventTarget {
   // --- Changes ----------------------------------------------------------------------------------------
 
   add(start, end, label) {
-    const same = this.ordered.find((span) => span.start === start && span.end === end);
+    const same = this.touching(start, end).find((span) => span.start === start && span.end === end);
     if (same && (!this.allowOverlap || same.label === label)) {
       this.relabel(same.id, label);
       this.activate(same.id);
@@ -233,7 +237,7 @@ export class Review extends EventTarget {
     this.active = this.spans.has(draft.active) ? draft.active : null;
     this.spent = draft.spent;
     this.milliseconds = draft.milliseconds;
-    this.#order = null;
+    this.#order = new SpanOrder(this.spans.values());
   }
 
   get isTouched() {
@@ -277,9 +281,7 @@ export class Review extends EventTarget {
   }
 
   #inTheWay(start, end, except) {
-    return this.ordered.filter(
-      (span) => span.id !== except && span.state !== "rejected" && span.start < end && span.end > start,
-    );
+    return this.touching(start, end).filter((span) => span.id !== except && span.state !== "rejected");
   }
 
   #nearest(gone) {
@@ -312,10 +314,12 @@ export class Review extends EventTarget {
 
   #apply(edits) {
     for (const { id, after } of edits) {
+      const before = this.spans.get(id);
+      if (before) this.#order.remove(before);
       if (after) this.spans.set(id, after);
       else this.spans.delete(id);
+      if (after) this.#order.insert(after);
     }
-    this.#order = null;
     this.#tell(edits.flatMap(({ before, after }) => [before, after]), true);
   }
 

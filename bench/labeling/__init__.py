@@ -1,0 +1,1 @@
+"""What the workbench, the queue and the transfers can bear, measured."""
