@@ -240,6 +240,6 @@ def test_different_numbers_of_documents_are_a_mistake_of_the_caller() -> None:
 def test_ten_thousand_documents_are_judged_in_a_moment() -> None:
     random = np.random.default_rng(1)
     rows = [tuple(int(v) for v in row) for row in random.integers(0, [4, 2, 2], size=(10_000, 3))]
-    started = time.perf_counter()
+    started = time.process_time()
     paired_bootstrap(rows, rows[::-1])
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

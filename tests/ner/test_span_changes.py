@@ -93,7 +93,7 @@ def test_the_order_of_the_spans_does_not_matter(predicted, corrected, random) ->
 def test_ten_thousand_spans_are_compared_quickly() -> None:
     predicted = [Span(10 * i, 10 * i + 6, "per") for i in range(10_000)]
     corrected = [Span(10 * i + 1, 10 * i + 7, "per") for i in range(10_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     changes = compare_spans(predicted, corrected)
     assert {change.decision for change in changes} == {Decision.RESIZE}
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

@@ -74,6 +74,6 @@ def test_it_splits_like_the_corpora(text: str, expected: list[str]) -> None:
 )
 def test_time_is_linear_in_the_text(piece: str) -> None:
     text = piece * (100_000 // len(piece))
-    started = time.perf_counter()
+    started = time.process_time()
     tokenize(text)
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0

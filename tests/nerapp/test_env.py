@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -135,10 +134,9 @@ def test_neither_secrets_nor_addresses_are_in_the_representation() -> None:
     assert "word" not in text
 
 
-def test_a_process_with_a_wrong_environment_ends_at_once_with_code_78(tmp_path: Path) -> None:
-    began = time.monotonic()
+def test_a_process_with_a_wrong_environment_ends_before_its_apps_load_with_code_78(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "manage.py", "check"],
+        [sys.executable, "-X", "importtime", "manage.py", "check"],
         cwd=env.PROJECT,
         env=clean_environment(tmp_path, ENV="production", LANG="C", PYTHONIOENCODING="ascii"),
         capture_output=True,
@@ -148,4 +146,4 @@ def test_a_process_with_a_wrong_environment_ends_at_once_with_code_78(tmp_path: 
     assert done.returncode == env.EXIT_CONFIG
     assert "SECRET_KEY: is not set" in done.stderr
     assert "Traceback" not in done.stderr
-    assert time.monotonic() - began < 10
+    assert "inference.models" not in done.stderr
