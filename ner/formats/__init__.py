@@ -1,105 +1,118 @@
-"""Readers and writers of labelled texts; `read_examples` is the door.
+"""Labelled texts in files: one door to read them, one to write them, and what each format loses.
 
-Every reader is a generator over a path or a binary stream and raises a `FormatError` that names
-the line; counts of what it repaired or left out are in a `ReadReport`.
+Readers are lazy and hold one record at a time. What is wrong is a `FormatError` with the line (or the
+record), a code and what to do; counts of what was mended or left out are in a `ReadReport`.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Literal, get_args
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
 
-from ner.formats import conll, csv_text, gmb_csv, jsonl, plain
-from ner.formats.source import (
-    EmptyFile,
-    NullCharacter,
-    ReadReport,
-    Source,
-    UnknownFormat,
-    numbered_lines,
-    opened,
-)
+from ner.errors import FormatError
+from ner.formats import conll, csv_text, doccano, gmb_csv, jsonl, plain, prodigy, spacy_json
+from ner.formats.detection import detect
+from ner.formats.info import FormatInfo, Loss, field_losses
+from ner.formats.record import Record
+from ner.formats.source import Reading, ReadReport, Source, UnknownFormat
 from ner.spans import Example
 
-__all__ = ["FORMATS", "Format", "ReadReport", "detect", "read_examples"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "FormatInfo",
+    "Loss",
+    "ReadReport",
+    "Record",
+    "detect",
+    "losses",
+    "read_examples",
+    "read_records",
+    "write_records",
+]
 
-Format = Literal["gmb_csv", "conll", "jsonl", "csv", "text"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+#: A name in FORMATS.
+Format = str
 
-_SAMPLE_BYTES = 65_536
-_MAGIC = {
-    b"PK\x03\x04": "a ZIP archive (or an office document)",
-    b"\x1f\x8b": "a gzip archive",
-    b"\x89PNG": "an image",
-    b"MZ": "a program",
-    b"\x7fELF": "a program",
-    b"%PDF": "a PDF",
+
+def _text_only(record: Record) -> Iterator[Loss]:
+    return field_losses(record, ("text",))
+
+
+FORMATS: dict[str, FormatInfo] = {
+    info.name: info
+    for info in (
+        jsonl.INFO,
+        plain.INFO,
+        FormatInfo("csv", "CSV", ".csv", "A table with a text column.", csv_text.read, None, _text_only),
+        FormatInfo("conll", "CoNLL columns", ".conll", "One token a line.", conll.read, None, _text_only),
+        FormatInfo("gmb_csv", "GMB CSV", ".csv", "One token a row.", gmb_csv.read, None, _text_only),
+        FormatInfo("doccano", "doccano", ".jsonl", "doccano's export.", doccano.read, None, _text_only),
+        FormatInfo("prodigy", "Prodigy", ".jsonl", "Prodigy's db-out.", prodigy.read, None, _text_only),
+        FormatInfo(
+            "spacy_json", "spaCy pairs", ".json", "Texts with entities.", spacy_json.read, None, _text_only
+        ),
+    )
 }
 
 
+def read_records(
+    source: Source,
+    format: Format = "auto",
+    *,
+    allow_overlap: bool = False,
+    repair: bool = False,
+    on_error: Callable[[FormatError], None] | None = None,
+    report: ReadReport | None = None,
+) -> Iterator[Record]:
+    """The records of a file, one at a time.
+
+    The first bad record raises its error. With `on_error`, bad records are handed to it and left out; only
+    what makes the rest of the file unreadable is raised then. `repair` mends invalid tag sequences.
+    A stream is rewound to find its format out.
+    """
+    info = _format(detect(source) if format == "auto" else format)
+    if info.read is None:
+        raise UnknownFormat(line=1, problem=f"{info.title} is written only")
+    report = ReadReport() if report is None else report
+    reading = Reading(allow_overlap, repair, on_error, report)
+    return _counted(info.read(source, reading), report)
+
+
+def _counted(records: Iterator[Record], report: ReadReport) -> Iterator[Record]:
+    for record in records:
+        report.examples += 1
+        report.spans += len(record.spans or ())
+        yield record
+
+
+def write_records(records: Iterable[Record], stream: BinaryIO, format: Format) -> None:
+    """Write a file; what the format cannot carry is left out, as `losses` says beforehand."""
+    info = _format(format)
+    if info.write is None:
+        raise UnknownFormat(line=1, problem=f"{info.title} is read only")
+    info.write(records, stream)
+
+
+def losses(record: Record, format: Format) -> Iterator[Loss]:
+    """What this format cannot carry of this record, one by one; equal losses can be counted."""
+    return _format(format).losses(record)
+
+
 def read_examples(
-    source: Path,
-    format: Format | Literal["auto"] = "auto",
+    source: Source,
+    format: Format = "auto",
     *,
     repair: bool = False,
     allow_overlap: bool = False,
     report: ReadReport | None = None,
 ) -> Iterator[Example]:
-    """Examples of a file; `repair` mends invalid tag sequences instead of refusing them."""
-    readers: dict[str, Callable[[], Iterator[Example]]] = {
-        "gmb_csv": lambda: gmb_csv.read(source, repair=repair, report=report),
-        "conll": lambda: conll.read(source, repair=repair, report=report),
-        "jsonl": lambda: jsonl.read(source, allow_overlap=allow_overlap, report=report),
-        "csv": lambda: csv_text.read(source, report=report),
-        "text": lambda: plain.read(source, report=report),
-    }
-    chosen = detect(source) if format == "auto" else format
-    if chosen not in readers:
-        raise UnknownFormat(line=1, problem=f"{chosen!r} is no format", known=", ".join(FORMATS))
-    return readers[chosen]()
+    """The records of a file as units of training and evaluation."""
+    records = read_records(source, format, repair=repair, allow_overlap=allow_overlap, report=report)
+    return (record.example() for record in records)
 
 
-def detect(source: Source) -> Format:
-    """The format of a file by its content; a stream is rewound."""
-    with opened(source) as stream:
-        sample = stream.read(_SAMPLE_BYTES)
-        if not isinstance(source, Path):
-            stream.seek(0)
-    for magic, kind in _MAGIC.items():
-        if sample.startswith(magic):
-            problem = f"The file is {kind}"
-            raise UnknownFormat(line=1, problem=problem, known=", ".join(FORMATS))
-    lines = _whole_lines(sample)
-    if not lines:
-        raise EmptyFile(line=1)
-    first = lines[0]
-    if gmb_csv.is_header(first):
-        return "gmb_csv"
-    if _looks_tagged(lines):
-        return "conll"
-    if first.lstrip().startswith(("{", "[")):
-        return "jsonl"
-    if csv_text.delimiter_of(first):
-        return "csv"
-    return "text"
-
-
-def _whole_lines(sample: bytes) -> list[str]:
-    if len(sample) == _SAMPLE_BYTES and b"\n" in sample:
-        sample = sample[: sample.rindex(b"\n")]
-    try:
-        # Latin-1 decodes any byte; readers judge the encoding, detection looks at ASCII signs only.
-        decoded = [line for _, line in numbered_lines(io.BytesIO(sample), encoding="latin-1")]
-    except NullCharacter as error:
-        problem = "The file is binary or not UTF-8"
-        raise UnknownFormat(line=1, problem=problem, known=", ".join(FORMATS)) from error
-    return [line for line in decoded if line.strip(" \t\r\n")]
-
-
-def _looks_tagged(lines: list[str]) -> bool:
-    """Whether nearly every line ends in a tag; some lines of a real file may be damaged."""
-    rows = [columns for line in lines if (columns := conll.split_columns(line))]
-    tagged = sum(len(columns) > 1 and conll.is_tag(columns[-1]) for columns in rows)
-    return bool(rows) and tagged >= 0.9 * len(rows)
+def _format(name: str) -> FormatInfo:
+    if name not in FORMATS:
+        raise UnknownFormat(line=1, problem=f"{name!r} is no format; there are {', '.join(FORMATS)}")
+    return FORMATS[name]

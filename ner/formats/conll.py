@@ -15,15 +15,8 @@ from dataclasses import dataclass
 from typing import IO, Literal
 
 from ner.errors import FormatError
-from ner.formats.source import (
-    BadRow,
-    EmptyFile,
-    ReadReport,
-    Source,
-    checked,
-    numbered_lines,
-    opened,
-)
+from ner.formats.record import Record
+from ner.formats.source import BadRow, EmptyFile, Reading, Source, checked, numbered_lines, opened
 from ner.spans import Example, Span, validate_spans
 from ner.tags import OUTSIDE, Scheme, split_tag
 
@@ -35,7 +28,7 @@ _WORD = re.compile(r"[^ \t\r\n]+")
 
 
 class BadTagSequence(FormatError):
-    """Line {line}: {tag} cannot follow {previous} in {scheme}."""
+    """Line {line}: {tag} cannot follow {previous} in {scheme}; correct it, or read the file with repair."""
 
     code = "bad_tag_sequence"
 
@@ -59,14 +52,13 @@ class TaggedToken:
 class TagReader:
     """Turns tagged sentences of one file into examples; remembers what scheme the file can be."""
 
-    def __init__(self, scheme: Scheme | Literal["auto"], *, repair: bool, report: ReadReport) -> None:
+    def __init__(self, scheme: Scheme | Literal["auto"], reading: Reading) -> None:
         self._possible: frozenset[Scheme] = (
             frozenset(("iob1", "iob2", "bioes")) if scheme == "auto" else frozenset((scheme,))
         )
-        self._repair = repair
-        self._report = report
+        self._reading = reading
 
-    def example(self, words: list[TaggedToken], *, id: str = "", source: str = "") -> Example:
+    def record(self, words: list[TaggedToken], id: str = "") -> Record:
         """One sentence; every entity the tags name in any scheme, after checking that they may."""
         spans: list[Span] = []
         start = end = position = 0
@@ -87,14 +79,15 @@ class TagReader:
         self._check(previous, OUTSIDE, words[-1].line)
         if open_label:
             spans.append(Span(start, end, open_label))
-        return Example(" ".join(word.word for word in words), tuple(spans), id, source)
+        text, line = " ".join(word.word for word in words), words[0].line
+        return Record(text, checked(text, spans, line=line), id, place=line)
 
     def _check(self, previous: str, tag: str, line: int) -> None:
         remaining = frozenset(scheme for scheme in self._possible if _may_follow(scheme, previous, tag))
         if remaining:
             self._possible = remaining
-        elif self._repair:
-            self._report.repaired += 1
+        elif self._reading.repair:
+            self._reading.report.repaired += 1
         else:
             names = " or ".join(sorted(scheme.upper() for scheme in self._possible))
             raise BadTagSequence(line=line, tag=tag, previous=previous, scheme=names)
@@ -122,50 +115,54 @@ def _may_follow(scheme: Scheme, previous: str, tag: str) -> bool:
     return prefix != "I" or same_entity
 
 
-def read(
-    source: Source,
-    *,
-    scheme: Scheme | Literal["auto"] = "auto",
-    repair: bool = False,
-    report: ReadReport | None = None,
-) -> Iterator[Example]:
-    """Sentences as examples; a file of one column holds sentences without entities."""
-    report = report or ReadReport()
-    reader = TagReader(scheme, repair=repair, report=report)
+def read(source: Source, reading: Reading, *, scheme: Scheme | Literal["auto"] = "auto") -> Iterator[Record]:
+    """Sentences as records; a file of one column holds sentences that nobody has looked at."""
+    tags = TagReader(scheme, reading)
     found = False
     with opened(source) as stream:
-        for words in _sentences(stream, report):
+        for words in _sentences(stream, reading):
             found = True
-            example = reader.example(words)
-            yield checked(example.text, example.spans, line=words[0].line, report=report)
+            record = reading.attempt(tags.record, words)
+            if record is not None:
+                yield record
     if not found:
         raise EmptyFile(line=1)
 
 
-def _sentences(stream: Iterable[bytes], report: ReadReport) -> Iterator[list[TaggedToken]]:
+def _sentences(stream: Iterable[bytes], reading: Reading) -> Iterator[list[TaggedToken]]:
+    """The rows between blank lines; a sentence with a bad row is left out whole."""
     words: list[TaggedToken] = []
-    width = 0
+    width, bad = 0, False
     for number, line in numbered_lines(stream):
         columns = split_columns(line)
         if not columns or columns[0] == "-DOCSTART-":
-            if words:
+            if words and not bad:
                 yield words
-                words = []
+            words, bad = [], False
             continue
         width = width or len(columns)
-        if len(columns) != width:
-            problem = f"{len(columns)} columns where the lines before have {width}"
-            raise BadRow(line=number, column=len(columns), problem=problem)
-        tag = columns[-1] if width > 1 else OUTSIDE
-        if not columns[0]:
-            if tag != OUTSIDE:
-                raise BadRow(line=number, column=1, problem="the token of an entity is empty")
-            # Corpora whose makers dropped characters have such lines; nothing is lost with them.
-            report.ignored["empty token"] += 1
-            continue
-        words.append(TaggedToken(columns[0], tag, number, width))
-    if words:
+        try:
+            words += _row(columns, width, number, reading)
+        except FormatError as error:
+            if not bad:
+                reading.refuse(error)
+            bad = True
+    if words and not bad:
         yield words
+
+
+def _row(columns: list[str], width: int, number: int, reading: Reading) -> list[TaggedToken]:
+    if len(columns) != width:
+        problem = f"{len(columns)} columns where the lines before have {width}"
+        raise BadRow(line=number, column=len(columns), problem=problem)
+    tag = columns[-1] if width > 1 else OUTSIDE
+    if columns[0]:
+        return [TaggedToken(columns[0], tag, number, width)]
+    if tag != OUTSIDE:
+        raise BadRow(line=number, column=1, problem="the token of an entity is empty")
+    # Corpora whose makers dropped characters have such lines; nothing is lost with them.
+    reading.ignore("empty token")
+    return []
 
 
 def split_columns(line: str) -> list[str]:

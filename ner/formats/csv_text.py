@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from ner.formats.source import EmptyFile, ReadReport, Source, checked, opened
+from ner.formats.record import Record
+from ner.formats.source import EmptyFile, Reading, Source, opened
 from ner.formats.table import only_column, read_table
-from ner.spans import Example
 
 _TEXT = "text"
 _DELIMITERS = ",;\t"
 
 
-def read(source: Source, *, report: ReadReport | None = None) -> Iterator[Example]:
-    """One example for each row whose text is not blank."""
-    report = report or ReadReport()
+def read(source: Source, reading: Reading) -> Iterator[Record]:
+    """One record for each row whose text is not blank."""
     found = False
     with opened(source) as stream:
         first = stream.readline()
@@ -31,13 +30,11 @@ def read(source: Source, *, report: ReadReport | None = None) -> Iterator[Exampl
             text = row.cells[text_at]
             if text.strip():
                 found = True
-                yield checked(
+                yield Record(
                     text,
-                    (),
-                    line=row.line,
-                    report=report,
                     id="" if id_at is None else row.cells[id_at],
                     source="" if source_at is None else row.cells[source_at],
+                    place=row.line,
                 )
     if not found:
         raise EmptyFile(line=1)

@@ -8,40 +8,34 @@ copies sometimes carry other tags, and would stand on both sides of a split.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
+from hashlib import blake2b
 
 from ner.formats.conll import TaggedToken, TagReader
-from ner.formats.source import BadRow, EmptyFile, ReadReport, Source, opened
+from ner.formats.record import Record
+from ner.formats.source import BadRow, EmptyFile, Reading, Source, opened
 from ner.formats.table import only_column, read_table
-from ner.spans import Example
 
 _COLUMNS = ("sentence #", "word", "tag")
 
 
 def read(
-    source: Source,
-    *,
-    encoding: str = "cp1252",
-    deduplicate: bool = True,
-    repair: bool = False,
-    report: ReadReport | None = None,
-) -> Iterator[Example]:
-    """Sentences as examples; words are joined by one space."""
-    report = report or ReadReport()
-    sentences = TagReader("iob2", repair=repair, report=report)
+    source: Source, reading: Reading, *, encoding: str = "cp1252", deduplicate: bool = True
+) -> Iterator[Record]:
+    """Sentences as records; words are joined by one space."""
+    sentences = TagReader("iob2", reading)
     seen: set[bytes] = set()
     with opened(source) as stream:
         for name, words in _sentences(_rows(stream, encoding)):
-            example = sentences.example(words, id=name)
+            record = reading.attempt(sentences.record, words, name)
+            if record is None:
+                continue
             if deduplicate:
-                digest = sha256(example.text.encode()).digest()
+                digest = blake2b(record.text.encode(), digest_size=12).digest()
                 if digest in seen:
-                    report.duplicates += 1
+                    reading.report.duplicates += 1
                     continue
                 seen.add(digest)
-            report.examples += 1
-            report.spans += len(example.spans)
-            yield example
+            yield record
 
 
 def is_header(line: str) -> bool:

@@ -1,209 +1,124 @@
-"""JSON Lines, one text a line, in our own form and in those of its relatives.
+"""JSON Lines in our own form, which carries all of a record, and what is close to it.
 
-Ours: `{"text": "...", "spans": [{"start": 0, "end": 5, "label": "per", "text": "Obama"}]}`. Also
-read: spans as `[start, end, label]` under `spans`, `entities`, `label` or `labels` (doccano),
-objects with `start_offset` or `start_position` (doccano relations, Presidio evaluator), `answer`
-(Prodigy; only accepted records count), spaCy pairs `["text", {"entities": [...]}]`, and a JSON
-array of any of these.
+`{"text": "...", "spans": [{"start": 0, "end": 5, "label": "per", "text": "Obama"}]}`, one record a line
+or one JSON array of them. No `spans` means that nobody has looked; an empty list, that there are none.
+Also read: other tools' names of the same things (Presidio's evaluator among them), `predicted`, `model`,
+`annotator`, `source`, `comments`, `metadata`; keys that are not known become metadata.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
-from json.decoder import JSONDecodeError
-from typing import IO, Any
+from typing import Any, BinaryIO
 
-from ner.errors import BadInput, FormatError
-from ner.formats.source import (
-    BadSpan,
-    EmptyFile,
-    InvalidUnicode,
-    NullCharacter,
-    ReadReport,
-    Source,
-    numbered_lines,
-    opened,
-)
-from ner.spans import Example, OffsetUnit, read_spans
+import msgspec
+
+from ner.formats.info import FormatInfo, Loss
+from ner.formats.json_items import Item, NotJsonl, json_items
+from ner.formats.json_spans import record_text, span_bodies, spans_of
+from ner.formats.record import Record
+from ner.formats.source import Reading, Source, opened
 
 _TEXT = ("text", "full_text")
 _SPANS = ("spans", "entities", "label", "labels")
-_START = ("start", "start_offset", "start_position")
-_END = ("end", "end_offset", "end_position")
-_LABEL = ("label", "entity_type")
-_SURFACE = ("text", "entity_value")
+_SOURCE = ("source", "template_id")
+_OURS = frozenset(("text", "spans", "id", "annotator", "predicted", "model", "source", "comments"))
+_KNOWN = _OURS.union(_TEXT, _SPANS, _SOURCE, ("metadata",))
 
 
-class NotJsonl(FormatError):
-    """Line {line}, column {column}: {problem}."""
-
-    code = "not_jsonl"
-
-
-def read(
-    source: Source,
-    *,
-    allow_overlap: bool = False,
-    unit: OffsetUnit = "codepoint",
-    report: ReadReport | None = None,
-) -> Iterator[Example]:
-    """Texts with their spans; a record that was not accepted is counted and left out."""
-    report = report or ReadReport()
-    found = False
+def read(source: Source, reading: Reading) -> Iterator[Record]:
+    """Texts with all that is known of them."""
     with opened(source) as stream:
-        for line, record in _records(numbered_lines(stream)):
-            found = True
-            if isinstance(record, list):
-                record = _from_pair(record, line)
-            if not isinstance(record, Mapping):
-                raise NotJsonl(line=line, column=1, problem="a record is an object with a text")
-            answer = record.get("answer", "accept")
-            if answer != "accept":
-                report.ignored[f"answer {answer}"] += 1
-                continue
-            example = _example(record, line, allow_overlap=allow_overlap, unit=unit)
-            report.examples += 1
-            report.spans += len(example.spans)
-            yield example
-    if not found:
-        raise EmptyFile(line=1)
+        for line, item in json_items(stream, reading):
+            record = reading.attempt(_record, item, line, reading)
+            if record is not None:
+                yield record
 
 
-def write(examples: Iterable[Example], stream: IO[str]) -> None:
-    """Write our own form, one line each; nothing is lost but the confidence beyond 4 digits."""
-    for example in examples:
-        record: dict[str, Any] = {"text": example.text}
-        record["spans"] = [span.to_json(example.text) for span in example.spans]
-        if example.id:
-            record["id"] = example.id
-        if example.source:
-            record["source"] = example.source
-        stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+def write(records: Iterable[Record], stream: BinaryIO) -> None:
+    """One record a line, in UTF-8; nothing is lost."""
+    encode = msgspec.json.Encoder().encode
+    for record in records:
+        stream.write(encode(_body(record)) + b"\n")
 
 
-def _records(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, object]]:
-    filled = ((number, line) for number, line in lines if line.strip())
-    first = next(filled, None)
-    if first is None:
-        return
-    if first[1].lstrip().startswith("[") and not _is_pair_line(first[1]):
-        yield from _array_items(chain([first], lines))
-        return
-    for number, line in chain([first], filled):
-        yield number, _parse(line, number)
+def losses(record: Record) -> Iterator[Loss]:
+    """This form carries everything."""
+    return iter(())
 
 
-def _is_pair_line(line: str) -> bool:
-    """Whether the line alone is a spaCy pair, whose bracket opens no array of records."""
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(record, list) and bool(record) and isinstance(record[0], str)
-
-
-def _array_items(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, object]]:
-    """The items of a JSON array, each with the line it begins on."""
-    numbered = list(lines)
-    text = "\n".join(line for _, line in numbered)
-    first_line = numbered[0][0]
-    decoder = json.JSONDecoder()
-    position, line, counted = _skip_blank(text, text.index("[") + 1), first_line, 0
-    if text[position : position + 1] == "]":
-        return
-    while True:
-        line, counted = line + text.count("\n", counted, position), position
-        try:
-            item, position = decoder.raw_decode(text, position)
-        except JSONDecodeError as error:
-            raise NotJsonl(
-                line=first_line + error.lineno - 1, column=error.colno, problem=error.msg
-            ) from error
-        except RecursionError as error:
-            raise NotJsonl(line=line, column=1, problem="nested too deeply") from error
-        yield line, item
-        position = _skip_blank(text, position)
-        if text[position : position + 1] == "]":
-            if text[position + 1 :].strip():
-                line += text.count("\n", counted, position)
-                raise NotJsonl(line=line, column=1, problem="text after the end of the array")
-            return
-        if text[position : position + 1] != ",":
-            line += text.count("\n", counted, position)
-            raise NotJsonl(line=line, column=1, problem="a comma or the end of the array is missing")
-        position = _skip_blank(text, position + 1)
-
-
-def _skip_blank(text: str, position: int) -> int:
-    while position < len(text) and text[position] in " \t\r\n":
-        position += 1
-    return position
-
-
-def _parse(line: str, number: int) -> object:
-    try:
-        return json.loads(line)
-    except JSONDecodeError as error:
-        problem = error.msg
-        if line.strip() == "{":
-            problem = "a record must stand on one line, or the file be one JSON array"
-        raise NotJsonl(line=number, column=error.colno, problem=problem) from error
-    except (ValueError, RecursionError) as error:
-        raise NotJsonl(line=number, column=1, problem=str(error)) from error
-
-
-def _from_pair(pair: list[object], line: int) -> Mapping[str, object]:
-    match pair:
-        case [str() as text, {"entities": list() as entities}]:
-            return {"text": text, "entities": entities}
-    raise NotJsonl(line=line, column=1, problem='a list here is ["text", {"entities": [...]}]')
-
-
-def _example(record: Mapping[str, object], line: int, *, allow_overlap: bool, unit: OffsetUnit) -> Example:
-    text = _first(record, _TEXT)
-    if not isinstance(text, str):
-        raise NotJsonl(line=line, column=1, problem="a record needs a text")
-    _check_text(text, line)
-    items = _first(record, _SPANS) or []
-    if not isinstance(items, list):
-        raise NotJsonl(line=line, column=1, problem="spans are a list")
-    try:
-        spans = read_spans(text, [_span_body(item) for item in items], allow_overlap=allow_overlap, unit=unit)
-    except BadInput as error:
-        raise BadSpan(line=line, problem=str(error), cause=error.code) from error
-    group = record.get("source", record.get("template_id", ""))
-    return Example(text, spans, _name(record.get("id")), _name(group))
-
-
-def _span_body(item: object) -> object:
-    if isinstance(item, list):
-        return dict(zip(("start", "end", "label"), item, strict=False))
-    if isinstance(item, Mapping):
-        named = (
-            ("start", _START),
-            ("end", _END),
-            ("label", _LABEL),
-            ("text", _SURFACE),
-            ("confidence", ("confidence",)),
-        )
-        return {name: item[key] for name, keys in named for key in keys if key in item}
-    return item
+def _record(item: Item, line: int, reading: Reading) -> Record:
+    if not isinstance(item, dict):
+        raise NotJsonl(line=line, column=1, problem="a record is an object with a text")
+    text = record_text(_first(item, _TEXT), line)
+    spans, predicted = _first(item, _SPANS), item.get("predicted")
+    return Record(
+        text,
+        None if spans is None else spans_of(text, spans, line, reading),
+        name_of(item.get("id")),
+        name_of(item.get("annotator")),
+        None if predicted is None else spans_of(text, predicted, line, reading),
+        name_of(item.get("model")),
+        name_of(_first(item, _SOURCE)),
+        _comments(item.get("comments"), line),
+        {} if item.keys() <= _OURS else _metadata(item),
+        line,
+    )
 
 
 def _first(record: Mapping[str, object], names: tuple[str, ...]) -> object:
-    return next((record[name] for name in names if name in record), None)
+    for name in names:
+        if name in record:
+            return record[name]
+    return None
 
 
-def _name(value: object) -> str:
+def name_of(value: object) -> str:
+    """A name or number as a string."""
     return "" if value is None else str(value)
 
 
-def _check_text(text: str, line: int) -> None:
-    if "\0" in text:
-        raise NullCharacter(line=line, column=text.index("\0") + 1)
-    if not text.isascii():
-        for char in text:
-            if "\ud800" <= char <= "\udfff":
-                raise InvalidUnicode(line=line, character=f"U+{ord(char):04X}")
+def _comments(value: object, line: int) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(comment, str) for comment in value):
+        return tuple(value)
+    raise NotJsonl(line=line, column=1, problem="comments are a list of strings")
+
+
+def _metadata(item: Mapping[str, object]) -> dict[str, object]:
+    others = {key: value for key, value in item.items() if key not in _KNOWN}
+    own = item.get("metadata")
+    if isinstance(own, dict):
+        return others | own
+    return others if own is None else others | {"metadata": own}
+
+
+def _body(record: Record) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": record.id} if record.id else {}
+    body["text"] = record.text
+    if record.spans is not None:
+        body["spans"] = span_bodies(record.text, record.spans)
+    if record.predicted is not None:
+        body["predicted"] = span_bodies(record.text, record.predicted)
+    for name in ("annotator", "model", "source"):
+        if value := getattr(record, name):
+            body[name] = value
+    if record.comments:
+        body["comments"] = list(record.comments)
+    if record.metadata:
+        body["metadata"] = dict(record.metadata)
+    return body
+
+
+INFO = FormatInfo(
+    "jsonl",
+    "JSON Lines",
+    ".jsonl",
+    "One JSON object a line; carries everything nerapp knows of a text.",
+    read,
+    write,
+    losses,
+)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import codecs
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ParamSpec, TypeVar
 
 from ner.errors import BadInput, FormatError
-from ner.spans import Example, Span, validate_spans
+from ner.spans import Span, validate_spans
 
 Source = Path | BinaryIO
+_Args = ParamSpec("_Args")
+_Found = TypeVar("_Found")
 
 
 class EmptyFile(FormatError):
@@ -53,7 +55,7 @@ class BadSpan(FormatError):
 
 
 class UnknownFormat(FormatError):
-    """{problem}. Known formats: {known}."""
+    """{problem}."""
 
     code = "unknown_format"
 
@@ -66,7 +68,41 @@ class ReadReport:
     spans: int = 0
     repaired: int = 0
     duplicates: int = 0
+    refused: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is read, and what becomes of what is wrong in it."""
+
+    allow_overlap: bool = False
+    #: Mend tag sequences that no scheme allows, and count them.
+    repair: bool = False
+    #: Hears of each record that cannot be read; without it the first one ends the reading.
+    on_error: Callable[[FormatError], None] | None = None
+    report: ReadReport = field(default_factory=ReadReport)
+
+    def attempt(
+        self, make: Callable[_Args, _Found], *args: _Args.args, **kwargs: _Args.kwargs
+    ) -> _Found | None:
+        """What `make` gives; None where its record was refused and reading goes on with the next."""
+        try:
+            return make(*args, **kwargs)
+        except FormatError as error:
+            self.refuse(error)
+            return None
+
+    def refuse(self, error: FormatError) -> None:
+        """Report a record that cannot be read."""
+        if self.on_error is None:
+            raise error
+        self.report.refused += 1
+        self.on_error(error)
+
+    def ignore(self, what: str) -> None:
+        """Count a part of a record that has no place here."""
+        self.report.ignored[what] += 1
 
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -82,6 +118,13 @@ def opened(source: Source) -> Iterator[BinaryIO]:
         yield source
 
 
+def refuse_utf16(start: bytes, encoding: str = "utf-8") -> None:
+    """Say so where a file begins with the mark of UTF-16."""
+    if start.startswith(_UTF16_MARKS):
+        hint = " It looks like UTF-16; save it as UTF-8."
+        raise InvalidEncoding(line=1, offset=0, encoding=encoding, hint=hint)
+
+
 def numbered_lines(
     stream: Iterable[bytes], *, encoding: str = "utf-8", keep_ends: bool = False
 ) -> Iterator[tuple[int, str]]:
@@ -93,9 +136,7 @@ def numbered_lines(
     offset = 0
     for number, raw in enumerate(stream, start=1):
         if number == 1:
-            if raw.startswith(_UTF16_MARKS):
-                hint = " It looks like UTF-16; save it as UTF-8."
-                raise InvalidEncoding(line=1, offset=0, encoding=encoding, hint=hint)
+            refuse_utf16(raw, encoding)
             if raw.startswith(codecs.BOM_UTF8):
                 raw, offset = raw[len(codecs.BOM_UTF8) :], len(codecs.BOM_UTF8)
         try:
@@ -110,22 +151,11 @@ def numbered_lines(
         yield number, line if keep_ends else line.removesuffix("\n").removesuffix("\r")
 
 
-def checked(
-    text: str,
-    spans: Iterable[Span],
-    *,
-    line: int,
-    report: ReadReport,
-    allow_overlap: bool = False,
-    id: str = "",
-    source: str = "",
-) -> Example:
-    """An example whose spans were checked against its text; errors name the line."""
+def checked(text: str, spans: Iterable[Span], *, line: int, allow_overlap: bool = False) -> tuple[Span, ...]:
+    """The spans in order, checked against their text; errors name the line."""
     ordered = tuple(sorted(spans))
     try:
         validate_spans(text, ordered, allow_overlap=allow_overlap)
     except BadInput as error:
         raise BadSpan(line=line, problem=str(error), cause=error.code) from error
-    report.examples += 1
-    report.spans += len(ordered)
-    return Example(text, ordered, id, source)
+    return ordered

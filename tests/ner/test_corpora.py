@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ner.formats import ReadReport, detect, gmb_csv, read_examples
+from ner.formats.source import Reading
 from ner.spans import Example, validate_spans
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -24,8 +25,8 @@ CORPORA = [
     ("bc5cdr/train.tsv", "conll", 4_560, 9_385),
     ("bc5cdr/devel.tsv", "conll", 4_581, 9_593),
     ("pii_synthetic/synth_dataset_v2.json", "jsonl", 1_500, 2_863),
-    ("exports/prodigy/fashion_brands_eval.jsonl", "jsonl", 500, 238),
-    ("exports/spacy_json/street_ninja_training_data.json", "jsonl", 102, 205),
+    ("exports/prodigy/fashion_brands_eval.jsonl", "prodigy", 500, 238),
+    ("exports/spacy_json/street_ninja_training_data.json", "spacy_json", 102, 205),
 ]
 
 
@@ -42,7 +43,8 @@ def test_it_reads_a_corpus_whole(name: str, format: str, texts: int, entities: i
 
 @pytest.fixture(scope="module")
 def gmb() -> list[Example]:
-    return list(gmb_csv.read(DATA / "gmb" / "ner_dataset.csv", deduplicate=False))
+    records = gmb_csv.read(DATA / "gmb" / "ner_dataset.csv", Reading(), deduplicate=False)
+    return [record.example() for record in records]
 
 
 def test_gmb_has_the_published_sentences_and_entities(gmb: list[Example]) -> None:
@@ -70,6 +72,6 @@ def test_gmb_keeps_the_words_that_other_readers_lose(gmb: list[Example]) -> None
 
 def test_gmb_duplicates_are_left_out() -> None:
     report = ReadReport()
-    texts = [example.text for example in gmb_csv.read(DATA / "gmb" / "ner_dataset.csv", report=report)]
+    texts = [example.text for example in read_examples(DATA / "gmb" / "ner_dataset.csv", report=report)]
     assert report.duplicates == 384
     assert len(texts) == len(set(texts)) == 47_959 - 384

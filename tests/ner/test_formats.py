@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ner.errors import FormatError
-from ner.formats import ReadReport, conll, csv_text, detect, gmb_csv, jsonl, plain, read_examples
+from ner.formats import ReadReport, Record, conll, detect, gmb_csv, read_examples, read_records, write_records
+from ner.formats.source import Reading
 from ner.spans import Example, Span
-
-Reader = Callable[..., Iterator[Example]]
 
 WORD = st.text(
     st.characters(exclude_categories=("Cs",), exclude_characters=" \t\r\n\0"), min_size=1, max_size=6
@@ -57,13 +56,13 @@ def data(text: str | bytes) -> io.BytesIO:
     return io.BytesIO(text if isinstance(text, bytes) else text.encode())
 
 
-def read(text: str | bytes, reader: Reader = conll.read, **options: object) -> list[Example]:
-    return list(reader(data(text), **options))
+def read(text: str | bytes, format: str = "conll", **options: Any) -> list[Example]:
+    return list(read_examples(data(text), format, **options))
 
 
-def refused(text: str | bytes, reader: Reader = conll.read, **options: object) -> FormatError:
+def refused(text: str | bytes, format: str = "conll", **options: Any) -> FormatError:
     with pytest.raises(FormatError) as caught:
-        read(text, reader, **options)
+        read(text, format, **options)
     return caught.value
 
 
@@ -108,7 +107,7 @@ def test_neighbours_with_one_label_stay_two_entities() -> None:
 
 
 def test_another_label_inside_begins_another_entity_in_iob1() -> None:
-    assert found("Ann I-per\nOslo I-geo\n", scheme="iob1") == [("Ann", "per"), ("Oslo", "geo")]
+    assert found("Ann I-per\nOslo I-geo\n") == [("Ann", "per"), ("Oslo", "geo")]
 
 
 def test_one_column_is_text_without_entities() -> None:
@@ -149,7 +148,8 @@ def test_repair_reads_the_entity_and_counts_it() -> None:
 
 
 def test_a_named_scheme_is_enforced_from_the_first_line() -> None:
-    assert refused("Ann I-per\n", scheme="iob2").facts["line"] == 1
+    with pytest.raises(FormatError, match="Line 1"):
+        list(conll.read(data("Ann I-per\n"), Reading(), scheme="iob2"))
 
 
 def test_it_refuses_rows_of_another_width_with_line_and_column() -> None:
@@ -185,7 +185,7 @@ def test_the_column_writer_loses_no_visible_entity(example: Example) -> None:
     if not example.text.strip(" \t\r\n"):
         return
     joined = "".join(c for c in example.text if c not in " \t\r\n")
-    (again,) = read(written.getvalue().encode(), conll.read)
+    (again,) = read(written.getvalue().encode())
     assert "".join(c for c in again.text if c not in " \t\r\n") == joined
 
     def visible(of: Example) -> list[tuple[str, str]]:
@@ -237,32 +237,32 @@ def test_the_column_writer_uses_the_tokens_it_is_given() -> None:
 )
 def test_json_dialects_give_the_same_example_alone_and_in_an_array(record: object) -> None:
     expected = Example("Ann ran", (Span(0, 3, "per"),))
-    assert read(json.dumps(record) + "\n", jsonl.read) == [expected]
-    assert read(json.dumps([record, record]), jsonl.read) == [expected, expected]
-    assert read(json.dumps([record], indent=2), jsonl.read) == [expected]
+    assert read(json.dumps(record) + "\n", "auto") == [expected]
+    assert read(json.dumps([record, record]), "auto") == [expected, expected]
+    assert read(json.dumps([record], indent=2), "auto") == [expected]
 
 
 def test_only_accepted_records_count() -> None:
     report = ReadReport()
     lines = ['{"text": "a", "answer": "reject"}', '{"text": "b"}', '{"text": "c", "answer": "ignore"}']
-    assert [example.text for example in read("\n".join(lines), jsonl.read, report=report)] == ["b"]
+    assert [example.text for example in read("\n".join(lines), "prodigy", report=report)] == ["b"]
     assert report.ignored == {"answer reject": 1, "answer ignore": 1}
 
 
 def test_the_text_is_never_trimmed() -> None:
     text = "  Ann\r\n "
-    (example,) = read(json.dumps({"text": text, "spans": [[2, 5, "per"]]}), jsonl.read)
+    (example,) = read(json.dumps({"text": text, "spans": [[2, 5, "per"]]}), "jsonl")
     assert example.text == text
 
 
 def test_blank_lines_between_records_are_nothing() -> None:
-    assert len(read('{"text": "a"}\n\n{"text": "b"}\n\n', jsonl.read)) == 2
+    assert len(read('{"text": "a"}\n\n{"text": "b"}\n\n', "jsonl")) == 2
 
 
 def test_one_bad_line_of_many_is_named() -> None:
     lines = ['{"text": "a"}'] * 1000
     lines[612] = '{"text": "a"'
-    error = refused("\n".join(lines), jsonl.read)
+    error = refused("\n".join(lines), "jsonl")
     assert (error.code, error.facts["line"]) == ("not_jsonl", 613)
 
 
@@ -286,7 +286,7 @@ def test_one_bad_line_of_many_is_named() -> None:
     ],
 )
 def test_it_refuses_what_is_no_record_with_its_line(text: str, line: int) -> None:
-    error = refused(text, jsonl.read)
+    error = refused(text, "jsonl")
     assert (error.code, error.facts["line"]) == ("not_jsonl", line)
 
 
@@ -303,32 +303,36 @@ def test_it_refuses_what_is_no_record_with_its_line(text: str, line: int) -> Non
 )
 def test_a_bad_span_names_its_line_and_its_cause(span: object, cause: str) -> None:
     lines = ['{"text": "fine"}', json.dumps({"text": "Ann ran", "spans": [span]})]
-    error = refused("\n".join(lines), jsonl.read)
+    error = refused("\n".join(lines), "jsonl")
     assert (error.code, error.facts["line"], error.facts["cause"]) == ("bad_span", 2, cause)
 
 
 def test_overlap_is_refused_unless_the_project_allows_it() -> None:
     text = json.dumps({"text": "Ann ran", "spans": [[0, 3, "per"], [0, 7, "per"]]})
-    assert refused(text, jsonl.read).facts["cause"] == "span_overlap"
-    assert len(read(text, jsonl.read, allow_overlap=True)[0].spans) == 2
+    assert refused(text, "jsonl").facts["cause"] == "span_overlap"
+    assert len(read(text, "jsonl", allow_overlap=True)[0].spans) == 2
 
 
-def test_utf16_offsets_can_be_asked_for() -> None:
-    text = json.dumps({"text": "\U0001f389 Ann", "spans": [[3, 6, "per"]]})
-    assert read(text, jsonl.read, unit="utf16")[0].spans == (Span(2, 5, "per"),)
-    assert refused(text, jsonl.read).facts["cause"] == "span_beyond_end"
+def test_utf16_offsets_are_known_by_what_they_quote() -> None:
+    span: dict[str, object] = {"start": 3, "end": 6, "label": "per"}
+    record = {"text": "\U0001f389 Ann", "spans": [span]}
+    assert refused(json.dumps(record), "jsonl").facts["cause"] == "span_beyond_end"
+    span["text"] = "Ann"
+    assert read(json.dumps(record), "jsonl")[0].spans == (Span(2, 5, "per"),)
 
 
 def test_characters_no_database_stores_are_refused() -> None:
-    assert refused('{"text": "a\\u0000"}', jsonl.read).code == "null_character"
-    assert refused('{"text": "a\\ud83d"}', jsonl.read).code == "invalid_unicode"
+    assert refused('{"text": "a\\u0000"}', "jsonl").code == "null_character"
+    assert refused('{"text": "a\\ud83d"}', "jsonl").code == "invalid_unicode"
 
 
 @given(st.lists(any_examples(), min_size=1, max_size=4))
 def test_json_lines_lose_nothing(examples: list[Example]) -> None:
-    written = io.StringIO()
-    jsonl.write(examples, written)
-    assert read(written.getvalue(), jsonl.read) == examples
+    written = io.BytesIO()
+    records = [Record(e.text, e.spans, e.id, source=e.source) for e in examples]
+    write_records(records, written, "jsonl")
+    assert list(read_records(io.BytesIO(written.getvalue()), "jsonl")) == records
+    assert read(written.getvalue(), "jsonl") == examples
 
 
 # The Groningen CSV
@@ -338,7 +342,7 @@ HEADER = "Sentence #,Word,POS,Tag\r\n"
 
 def test_gmb_sentences_carry_their_id_only_once() -> None:
     text = HEADER + "Sentence: 1,Ann,NNP,B-per\r\n,ran,V,O\r\nSentence: 2,Oslo,NNP,B-geo\r\n"
-    assert read(text, gmb_csv.read) == [
+    assert read(text, "gmb_csv") == [
         Example("Ann ran", (Span(0, 3, "per"),), "Sentence: 1"),
         Example("Oslo", (Span(0, 4, "geo"),), "Sentence: 2"),
     ]
@@ -346,7 +350,7 @@ def test_gmb_sentences_carry_their_id_only_once() -> None:
 
 def test_gmb_is_windows_1252_with_quoted_quotes_and_the_word_none() -> None:
     rows = b'Sentence: 1,"""",``,O\r\n,None,NN,O\r\n,\x85,:,O\r\n,\x93caf\xe9\x94,NN,B-org\r\n,",",",",O\r\n'
-    (example,) = read(HEADER.encode() + rows, gmb_csv.read)
+    (example,) = read(HEADER.encode() + rows, "gmb_csv")
     assert example.text == '" None \u2026 \u201ccaf\u00e9\u201d ,'
     assert example.spans == (Span(9, 15, "org"),)
 
@@ -354,10 +358,11 @@ def test_gmb_is_windows_1252_with_quoted_quotes_and_the_word_none() -> None:
 def test_gmb_duplicates_are_read_once_and_counted() -> None:
     rows = "Sentence: 1,Ann,N,B-per\nSentence: 2,Ann,N,O\nSentence: 3,Bob,N,B-per\n"
     report = ReadReport()
-    examples = read(HEADER + rows, gmb_csv.read, report=report)
+    examples = read(HEADER + rows, "gmb_csv", report=report)
     assert [example.id for example in examples] == ["Sentence: 1", "Sentence: 3"]
     assert (report.duplicates, report.examples) == (1, 2)
-    assert len(read(HEADER + rows, gmb_csv.read, deduplicate=False)) == 3
+    everything = gmb_csv.read(data(HEADER + rows), Reading(), deduplicate=False)
+    assert len(list(everything)) == 3
 
 
 @pytest.mark.parametrize(
@@ -378,7 +383,7 @@ def test_gmb_duplicates_are_read_once_and_counted() -> None:
     ],
 )
 def test_gmb_errors_name_their_line(text: str | bytes, code: str, line: int) -> None:
-    error = refused(text, gmb_csv.read)
+    error = refused(text, "gmb_csv")
     assert (error.code, error.facts["line"]) == (code, line)
 
 
@@ -395,11 +400,11 @@ def test_gmb_errors_name_their_line(text: str | bytes, code: str, line: int) -> 
     ],
 )
 def test_a_table_needs_only_a_text_column(text: str) -> None:
-    assert read(text, csv_text.read) == [Example("Ann ran", (), "7")]
+    assert read(text, "csv") == [Example("Ann ran", (), "7")]
 
 
 def test_a_quoted_text_keeps_its_line_ends_spaces_and_formulas() -> None:
-    texts = [example.text for example in read('text\n" a\r\n""b"" "\n=1+1\n', csv_text.read)]
+    texts = [example.text for example in read('text\n" a\r\n""b"" "\n=1+1\n', "csv")]
     assert texts == [' a\r\n"b" ', "=1+1"]
 
 
@@ -418,36 +423,36 @@ def test_a_quoted_text_keeps_its_line_ends_spaces_and_formulas() -> None:
     ],
 )
 def test_errors_of_a_table_name_their_line(text: str | bytes, code: str, line: int) -> None:
-    error = refused(text, csv_text.read)
+    error = refused(text, "csv")
     assert (error.code, error.facts["line"]) == (code, line)
 
 
 # Every reader
 
 
-@pytest.mark.parametrize("reader", [conll.read, jsonl.read, plain.read, gmb_csv.read, csv_text.read])
+@pytest.mark.parametrize("format", ["conll", "jsonl", "text", "gmb_csv", "csv"])
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\n"])
-def test_a_file_without_text_is_empty(reader: Reader, content: bytes) -> None:
-    assert refused(content, reader).code == "empty_file"
+def test_a_file_without_text_is_empty(format: str, content: bytes) -> None:
+    assert refused(content, format).code == "empty_file"
 
 
-@pytest.mark.parametrize("reader", [conll.read, jsonl.read, plain.read])
-def test_what_is_not_utf8_names_line_and_byte(reader: Reader) -> None:
-    start = b'{"text": "a"}\n' if reader is jsonl.read else b"a\n"
-    error = refused(start + b"caf\xe9\n", reader)
+@pytest.mark.parametrize("format", ["conll", "jsonl", "text"])
+def test_what_is_not_utf8_names_line_and_byte(format: str) -> None:
+    start = b'{"text": "a"}\n' if format == "jsonl" else b"a\n"
+    error = refused(start + b"caf\xe9\n", format)
     assert (error.code, error.facts["line"]) == ("invalid_encoding", 2)
     assert error.facts["offset"] == len(start) + 3
 
 
-@pytest.mark.parametrize("reader", [conll.read, jsonl.read, plain.read])
-def test_utf16_is_recognised(reader: Reader) -> None:
-    error = refused("Ann\tO\n".encode("utf-16"), reader)
+@pytest.mark.parametrize("format", ["conll", "jsonl", "text"])
+def test_utf16_is_recognised(format: str) -> None:
+    error = refused("Ann\tO\n".encode("utf-16"), format)
     assert error.code == "invalid_encoding"
     assert "UTF-16" in str(error)
 
 
 def test_readers_are_lazy() -> None:
-    examples = conll.read(data("Ann B-per\n\nran V-x\n"))
+    examples = read_examples(data("Ann B-per\n\nran V-x\n"), "conll")
     assert next(examples).text == "Ann"
     with pytest.raises(FormatError):
         next(examples)

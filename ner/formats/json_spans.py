@@ -1,0 +1,78 @@
+"""Spans as JSON files have them: lists or objects, under the names of several tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ner.errors import BadInput
+from ner.formats.json_items import NotJsonl
+from ner.formats.source import BadSpan, Reading
+from ner.span_errors import SpanBeyondEnd, SplitsCharacter, SurfaceMismatch
+from ner.spans import Span, read_spans
+
+_NAMES = {
+    "start": ("start", "start_offset", "start_position"),
+    "end": ("end", "end_offset", "end_position"),
+    "label": ("label", "entity_type"),
+    "text": ("text", "entity_value"),
+    "confidence": ("confidence", "score"),
+}
+_OURS = frozenset(_NAMES)
+
+
+def record_text(value: object, line: int) -> str:
+    """The text of a record."""
+    if isinstance(value, str):
+        return value
+    raise NotJsonl(line=line, column=1, problem="a record needs a text, which is a string")
+
+
+def spans_of(text: str, items: object, line: int, reading: Reading) -> tuple[Span, ...]:
+    """The spans of a list; where they quote the text, a file that counts UTF-16 units is recognised."""
+    if not isinstance(items, list):
+        raise NotJsonl(line=line, column=1, problem="spans are a list")
+    bodies = [_body(item) for item in items]
+    try:
+        return _counted(text, bodies, reading)
+    except BadInput as error:
+        raise BadSpan(line=line, problem=str(error), cause=error.code) from error
+
+
+def _counted(text: str, bodies: list[object], reading: Reading) -> tuple[Span, ...]:
+    try:
+        return read_spans(text, bodies, allow_overlap=reading.allow_overlap)
+    except (SurfaceMismatch, SpanBeyondEnd, SplitsCharacter):
+        quoted = all(isinstance(body, Mapping) and body.get("text") is not None for body in bodies)
+        if text.isascii() or not quoted:
+            raise
+        try:
+            spans = read_spans(text, bodies, allow_overlap=reading.allow_overlap, unit="utf16")
+        except BadInput:
+            spans = None
+        if spans is None:
+            raise
+        reading.ignore("offsets counted in UTF-16 units, which were converted")
+        return spans
+
+
+def _body(item: object) -> object:
+    if isinstance(item, Mapping):
+        if item.keys() <= _OURS:
+            return item
+        return {name: item[key] for name, keys in _NAMES.items() for key in keys if key in item}
+    if isinstance(item, list):
+        return dict(zip(("start", "end", "label"), item, strict=False))
+    return item
+
+
+def span_bodies(text: str, spans: tuple[Span, ...]) -> list[dict[str, Any]]:
+    """The form that we write: offsets, label, surface, and the confidence where there is one."""
+    bodies = []
+    for span in spans:
+        surface = text[span.start : span.end]
+        body: dict[str, Any] = {"start": span.start, "end": span.end, "label": span.label, "text": surface}
+        if span.confidence is not None:
+            body["confidence"] = span.confidence
+        bodies.append(body)
+    return bodies
