@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, sqrt
 
-_Z = 1.96  # 95 %
+from ner.intervals import wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +162,6 @@ class CalibrationChart:
     def ece_points(self) -> str:
         """The mean distance between confidence and truth, in points."""
         return f"{100 * self.ece:.1f}"
-
-
-def wilson(right: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share: sound for few cases and near 0 and 1."""
-    if not count:
-        return 0.0, 1.0
-    centre = (right + _Z * _Z / (2 * count)) / (1 + _Z * _Z / count)
-    half = _Z * sqrt(right * (1 - right) / count + _Z * _Z / (4 * count * count)) / (1 + _Z * _Z / count)
-    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def calibration_chart(

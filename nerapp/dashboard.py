@@ -18,7 +18,8 @@ from corpus.models import Project
 from feedback.models import Correction, SpanDecision
 from inference.models import Deployment, Evaluation, Prediction
 from labeling.models import Task
-from nerapp.charts import Estimate, wilson
+from ner.intervals import wilson
+from nerapp.charts import Estimate
 from nerapp.health import Ready, ready
 from retraining.models import RetrainDecision, TrainingRun
 

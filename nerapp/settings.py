@@ -191,6 +191,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 60},
     },
+    "what people decided, counted by day": {
+        "task": "feedback.tasks.summaries_update",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "is a retraining due?": {
         "task": "retraining.tasks.policies_check",
         "schedule": 20.0,

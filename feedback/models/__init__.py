@@ -1,5 +1,14 @@
 """What humans said about predictions."""
 
 from feedback.models.corrections import Correction, Rating, SpanDecision, Stratum
+from feedback.models.summaries import DailyDecisions, DailyReviews, SummaryMark
 
-__all__ = ["Correction", "Rating", "SpanDecision", "Stratum"]
+__all__ = [
+    "Correction",
+    "DailyDecisions",
+    "DailyReviews",
+    "Rating",
+    "SpanDecision",
+    "Stratum",
+    "SummaryMark",
+]

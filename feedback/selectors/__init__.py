@@ -6,5 +6,16 @@ from feedback.selectors.corrections import (
     corrections_since,
     decisions_count,
 )
+from feedback.selectors.summaries import Scope, decisions_counted, reviews_counted, summary_tail, today
 
-__all__ = ["correction_current", "corrections_newest", "corrections_since", "decisions_count"]
+__all__ = [
+    "Scope",
+    "correction_current",
+    "corrections_newest",
+    "corrections_since",
+    "decisions_count",
+    "decisions_counted",
+    "reviews_counted",
+    "summary_tail",
+    "today",
+]

@@ -1,4 +1,4 @@
-"""Storing what humans say about predictions."""
+"""Storing what humans say about predictions, and counting it."""
 
 from feedback.services.corrections import (
     correction_submit,
@@ -6,5 +6,14 @@ from feedback.services.corrections import (
     prediction_correct,
     rating_submit,
 )
+from feedback.services.summaries import summaries_update, summary_rebuild, summary_update
 
-__all__ = ["correction_submit", "decision_key", "prediction_correct", "rating_submit"]
+__all__ = [
+    "correction_submit",
+    "decision_key",
+    "prediction_correct",
+    "rating_submit",
+    "summaries_update",
+    "summary_rebuild",
+    "summary_update",
+]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nerapp.charts import Estimate, calibration_chart, line_chart, rows_chart, wilson
+from ner.intervals import wilson
+from nerapp.charts import Estimate, calibration_chart, line_chart, rows_chart
 
 
 def test_rows_stand_in_order_and_intervals_around_their_values() -> None:

@@ -1,0 +1,13 @@
+"""What feedback needs done in the background."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+
+@shared_task
+def summaries_update() -> None:
+    """Count what people decided since the last time."""
+    from feedback.services import summaries_update as update
+
+    update()
