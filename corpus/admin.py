@@ -123,7 +123,18 @@ class MemberForm(forms.Form):
 class ProjectAdmin(ProjectRows):
     list_display = ("name", "slug", "documents", "people", "created_at")
     search_fields = ("name", "slug")
-    fields: ClassVar[Any] = ("name", "slug", "description", "allow_overlap", "random_share", "created_at")
+    fields: ClassVar[Any] = (
+        "name",
+        "slug",
+        "description",
+        "allow_overlap",
+        "random_share",
+        "diverse_share",
+        "traffic_share",
+        "traffic_bar",
+        "traffic_daily_limit",
+        "created_at",
+    )
     readonly_fields = ("slug", "created_at")
     change_form_template = "admin/corpus/project_page.html"
 

@@ -8,15 +8,25 @@ import uuid
 import pghistory
 import pgtrigger
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Left, Lower
+
+#: Words of a text are found by search as far as this.
+SEARCHED_CHARACTERS = 60_000
 
 
 def new_hash_key() -> str:
     """256 random bits, hex: the key under which a project's texts are hashed."""
     return secrets.token_hex(32)
+
+
+def text_vector(path: str = "text") -> SearchVector:
+    """The words of a text as the search index holds them; a query must say exactly the same."""
+    return SearchVector(Left(path, SEARCHED_CHARACTERS), config="simple")
 
 
 # The key is no history: a copy that outlives an erasure would let hashes be checked against guesses.
@@ -33,6 +43,29 @@ class Project(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text="Share of review tasks drawn at random. Only these may enter the test split.",
     )
+    diverse_share = models.FloatField(
+        default=0.2,
+        db_default=0.2,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Share of review tasks chosen for being unlike the others; at most what random leaves.",
+    )
+    traffic_share = models.FloatField(
+        default=0.01,
+        db_default=0.01,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Share of callers' texts drawn at random for review: they tell how good live answers are.",
+    )
+    traffic_bar = models.FloatField(
+        default=0.5,
+        db_default=0.5,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="A caller's text is reviewed when its least sure span is below this.",
+    )
+    traffic_daily_limit = models.PositiveIntegerField(
+        default=200,
+        db_default=200,
+        help_text="So many unsure or badly rated texts of callers are queued a day; random ones besides.",
+    )
     hash_key = models.CharField(max_length=64, default=new_hash_key, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -42,6 +75,10 @@ class Project(models.Model):
             models.CheckConstraint(
                 condition=Q(random_share__gte=0, random_share__lte=1),
                 name="project_random_share_is_a_share",
+            ),
+            models.CheckConstraint(
+                condition=Q(diverse_share__range=(0, 1), traffic_share__range=(0, 1)),
+                name="project_other_shares_are_shares",
             ),
         ]
 
@@ -164,6 +201,9 @@ class Document(models.Model):
         ]
         indexes = [
             models.Index(fields=["project", "-created_at"], name="document_newest_first"),
+            # Only the beginning: a tsvector holds 1 MiB, and the letters of a longer text could exceed it
+            # (4 bytes each, three times over in addresses with hyphens), which would refuse the text itself.
+            GinIndex(text_vector(), name="document_words"),
         ]
         triggers = [
             # Every stored offset counts into this text: changing it would move all of them. Redaction

@@ -96,7 +96,16 @@ def project_create(
 
 
 #: What may be changed of a project after it was made. Its slug names its audit chain and stays.
-CHANGEABLE = ("name", "description", "allow_overlap", "random_share")
+CHANGEABLE = (
+    "name",
+    "description",
+    "allow_overlap",
+    "random_share",
+    "diverse_share",
+    "traffic_share",
+    "traffic_bar",
+    "traffic_daily_limit",
+)
 
 
 @transaction.atomic

@@ -11,3 +11,11 @@ def queue_fill() -> None:
     from labeling.services import queues_fill
 
     queues_fill()
+
+
+@shared_task
+def tallies_compact() -> None:
+    """Add up the changes of counters."""
+    from labeling.services.tallies import tallies_compact as compact
+
+    compact()

@@ -196,6 +196,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "changes of counters": {
+        "task": "labeling.tasks.tallies_compact",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
     "is a retraining due?": {
         "task": "retraining.tasks.policies_check",
         "schedule": 20.0,

@@ -18,6 +18,7 @@ class Stratum(models.TextChoices):
 
     UNCERTAIN = "uncertain", "Unsure"
     RANDOM = "random", "Random check"
+    DIVERSE = "diverse", "Unlike the others"
     API = "api", "Sent by a caller"
     IMPORT = "import", "Imported gold"
 

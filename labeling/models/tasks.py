@@ -19,6 +19,11 @@ class Task(models.Model):
         DONE = "done", "Reviewed"
         SKIPPED = "skipped", "Skipped"
 
+    class Cause(models.TextChoices):
+        LOW = "low", "A caller's text with an unsure span"
+        RATED = "rated", "A caller's text with a bad rating"
+        DRAWN = "drawn", "Drawn from callers' texts"
+
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="tasks")
     document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="tasks")
     prediction = models.ForeignKey(
@@ -29,6 +34,16 @@ class Task(models.Model):
     )
     stratum = models.CharField(max_length=12, choices=Stratum.choices)
     priority = models.FloatField(help_text="Higher comes first: the uncertainty, or chance.")
+    cause = models.CharField(
+        max_length=8,
+        choices=Cause.choices,
+        blank=True,
+        db_default="",
+        help_text="Of a caller's text.",
+    )
+    raised_at = models.DateTimeField(
+        null=True, blank=True, help_text="Somebody asked for it next; the first asked comes first."
+    )
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
     claimed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -65,7 +80,17 @@ class Task(models.Model):
                 condition=Q(status="open"),
                 name="task_next_in_stratum",
             ),
+            models.Index(
+                fields=["project", "raised_at", "id"],
+                condition=Q(status="open", raised_at__isnull=False),
+                name="task_raised",
+            ),
             models.Index(fields=["project", "-closed_at"], name="task_newest_closed"),
+            models.Index(
+                fields=["project", "claimed_by", "-closed_at"],
+                condition=Q(closed_at__isnull=False),
+                name="task_closed_by",
+            ),
             models.Index(
                 fields=["project", "claimed_by"],
                 condition=Q(status="open", claimed_by__isnull=False),

@@ -12,6 +12,7 @@ from labeling.selectors.queue import (
     stratum_reason,
     task_get,
 )
+from labeling.selectors.tallies import tallies, texts_count
 
 __all__ = [
     "EXCERPT",
@@ -23,5 +24,7 @@ __all__ = [
     "queue_rows",
     "strata_waiting",
     "stratum_reason",
+    "tallies",
     "task_get",
+    "texts_count",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from django.utils import timezone
 from corpus.errors import NotFound
 from corpus.models import Project
 from feedback.models import Correction, Stratum
-from labeling.models import Task
+from labeling.choice import strata_in_turn, strata_shares
+from labeling.models import Tally, Task
+from labeling.selectors.tallies import tallies
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -73,11 +76,18 @@ def queue_rows(*, project: Project, user: User, limit: int = 40) -> list[QueueRo
     """The head of the queue: what the reviewer holds, then the rest as it will be handed out."""
     waiting = Task.objects.filter(project=project, status=Task.Status.OPEN)
     mine = _with_excerpt(waiting.filter(claimed_by=user).order_by("lease_expires_at", "id"))[:limit]
-    others = waiting.filter(~Q(claimed_by=user) | Q(claimed_by=None)).order_by("-priority", "id")
-    random = _with_excerpt(others.filter(stratum=Stratum.RANDOM))[:limit]
-    rest = _with_excerpt(others.exclude(stratum=Stratum.RANDOM))[:limit]
-    mixed = _interleaved(list(rest), list(random), share=project.random_share)
-    return [_row(task, user) for task in [*mine, *mixed][:limit]]
+    others = waiting.filter(~Q(claimed_by=user) | Q(claimed_by=None))
+    raised = others.filter(raised_at__isnull=False).order_by("raised_at", "id")
+    rest = others.filter(raised_at=None).order_by("-priority", "id")
+    # The head of each stratum's index, in one query: all of them sorted together would be the whole queue.
+    heads: list[QuerySet[Task, int]] = [
+        rest.filter(stratum=stratum).values_list("pk", flat=True)[:limit] for stratum in Stratum.values
+    ]
+    ids = heads[0].union(*heads[1:], raised.values_list("pk", flat=True)[:limit], all=True)
+    found = list(_with_excerpt(Task.objects.filter(pk__in=list(ids))))
+    first = sorted((task for task in found if task.raised_at), key=lambda task: (task.raised_at, task.pk))
+    mixed = _as_served([task for task in found if not task.raised_at], project, limit=limit)
+    return [_row(task, user) for task in [*mine, *first, *mixed][:limit]]
 
 
 def done_rows(*, project: Project, user: User, limit: int = 5) -> list[QueueRow]:
@@ -89,25 +99,29 @@ def done_rows(*, project: Project, user: User, limit: int = 5) -> list[QueueRow]
 def progress_of(*, project: Project, user: User) -> Progress:
     """Counts of the project's tasks and of the reviewer's own today."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    status = Task.Status
-    counts = Task.objects.filter(project=project).aggregate(
-        waiting=Count("pk", filter=Q(status=status.OPEN)),
-        done=Count("pk", filter=Q(status=status.DONE)),
-        skipped=Count("pk", filter=Q(status=status.SKIPPED)),
-        mine_today=Count("pk", filter=Q(status=status.DONE, claimed_by=user, closed_at__gte=midnight)),
+    counts = tallies(project=project, kind=Tally.Kind.TASK)
+    by_status: Counter[str] = Counter()
+    for (status, _), count in counts.items():
+        by_status[status] += count
+    return Progress(
+        waiting=by_status[Task.Status.OPEN],
+        done=by_status[Task.Status.DONE],
+        skipped=by_status[Task.Status.SKIPPED],
+        mine_today=Task.objects.filter(
+            project=project, claimed_by=user, closed_at__gte=midnight, status=Task.Status.DONE
+        ).count(),
     )
-    return Progress(**counts)
 
 
 def strata_waiting(*, project: Project) -> dict[str, int]:
     """How many tasks of each stratum wait, by the stratum's name for people."""
-    rows = (
-        Task.objects.filter(project=project, status=Task.Status.OPEN)
-        .values("stratum")
-        .annotate(count=Count("pk"))
-        .order_by("-count")
-    )
-    return {str(Stratum(row["stratum"]).label): row["count"] for row in rows}
+    waiting = {
+        stratum: count
+        for (status, stratum), count in tallies(project=project, kind=Tally.Kind.TASK).items()
+        if status == Task.Status.OPEN
+    }
+    in_order = sorted(waiting.items(), key=lambda item: -item[1])
+    return {str(Stratum(stratum).label): count for stratum, count in in_order}
 
 
 def corrections_latest(*, project: Project, limit: int = 8) -> QuerySet[Correction]:
@@ -131,16 +145,18 @@ def _with_excerpt(tasks: QuerySet[Task]) -> QuerySet[Task]:
     )
 
 
-def _interleaved(rest: Sequence[Task], random: Sequence[Task], *, share: float) -> list[Task]:
+def _as_served(tasks: Sequence[Task], project: Project, *, limit: int) -> list[Task]:
+    """The tasks in the order in which they would be handed out to one who began now."""
+    shares = strata_shares(project)
+    waiting: dict[str, deque[Task]] = {stratum: deque() for stratum in shares}
+    for task in sorted(tasks, key=lambda task: (-task.priority, task.pk)):
+        waiting[task.stratum].append(task)
     mixed: list[Task] = []
-    left, right = list(rest), list(random)
-    taken = 0
-    while left or right:
-        if right and (not left or taken < share * (len(mixed) + 1)):
-            mixed.append(right.pop(0))
-            taken += 1
-        else:
-            mixed.append(left.pop(0))
+    served: list[str] = []
+    while any(waiting.values()) and len(mixed) < limit:
+        stratum = next(one for one in strata_in_turn(served, shares=shares) if waiting[one])
+        mixed.append(waiting[stratum].popleft())
+        served.append(stratum)
     return mixed
 
 

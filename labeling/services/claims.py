@@ -17,6 +17,7 @@ from corpus.models import Project
 from corpus.selectors import project_require
 from feedback.models import Correction, Stratum
 from feedback.services import correction_submit
+from labeling.choice import strata_in_turn, strata_shares
 from labeling.errors import SkipReasonMissing, SkipReasonTooLong, TaskClosed, TaskLocked
 from labeling.models import Task
 
@@ -34,9 +35,9 @@ _FREE = Q(claimed_by=None) | Q(lease_expires_at__lt=Now())
 def task_claim(*, project: Project, user: User, besides: Collection[int] = ()) -> Task | None:
     """Hand a reviewer the next task under a lease: one held already, else the best that is free.
 
-    `besides` are tasks that the reviewer has on the screen or on the way to us. Random checks are
-    handed out in the project's share of all tasks, whatever the priorities of the others, for else
-    they would wait for ever.
+    `besides` are tasks that the reviewer has on the screen or on the way to us. What somebody asked for
+    comes first. Then each stratum gets its share of all tasks, whatever the priorities of the others,
+    for else random checks would wait for ever.
     """
     project_require(project=project, user=user, permission="review")
     waiting = Task.objects.filter(
@@ -45,13 +46,12 @@ def task_claim(*, project: Project, user: User, besides: Collection[int] = ()) -
     free = waiting.select_for_update(skip_locked=True, of=("self",)).order_by("-priority", "id")
     held = waiting.filter(claimed_by=user).select_for_update(skip_locked=True, of=("self",))
     task = held.order_by("lease_expires_at", "id").first()
-    for stratum in _strata_in_turn(project):
-        if task is not None:
-            break
-        task = free.filter(_FREE, stratum=stratum).first()
     if task is None:
-        # Strata that no draw makes, so that no task can be out of reach.
-        task = free.filter(_FREE).first()
+        task = free.filter(_FREE, raised_at__isnull=False).order_by("raised_at", "id").first()
+    for stratum in _strata_in_turn(project) if task is None else ():
+        # One stratum at a time, all of them in the end: each is the head of an index at any size.
+        if (task := free.filter(_FREE, stratum=stratum).first()) is not None:
+            break
     if task is not None:
         _hold(task, user)
     return task
@@ -163,19 +163,16 @@ def task_skip(*, task: Task, user: User, reason: str) -> Task:
     return task
 
 
-def _strata_in_turn(project: Project) -> tuple[Stratum, Stratum]:
-    """Which stratum is served next, judged by what was served last; the other one follows."""
-    drawn = Task.objects.filter(project=project, stratum__in=(Stratum.RANDOM, Stratum.UNCERTAIN))
-    held = drawn.filter(status=Task.Status.OPEN, claimed_by__isnull=False, lease_expires_at__gt=Now())
-    closed = drawn.filter(closed_at__isnull=False).order_by("-closed_at")
-    strata = [
+def _strata_in_turn(project: Project) -> list[Stratum]:
+    """All strata in the order in which they are served next, judged by what was served last."""
+    tasks = Task.objects.filter(project=project)
+    held = tasks.filter(status=Task.Status.OPEN, claimed_by__isnull=False, lease_expires_at__gt=Now())
+    closed = tasks.filter(closed_at__isnull=False).order_by("-closed_at")
+    served = [
         *held.values_list("stratum", flat=True)[:MIX_WINDOW],
         *closed.values_list("stratum", flat=True)[:MIX_WINDOW],
     ][:MIX_WINDOW]
-    # One more random check would not exceed the share, rounding up: the first task may be one.
-    if strata.count(Stratum.RANDOM) < project.random_share * (len(strata) + 1):
-        return Stratum.RANDOM, Stratum.UNCERTAIN
-    return Stratum.UNCERTAIN, Stratum.RANDOM
+    return strata_in_turn(served, shares=strata_shares(project))
 
 
 def _locked(task: Task) -> Task:

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from audit.services import SYSTEM
 from corpus.errors import DomainError
 from corpus.models import Document, Project
 from corpus.selectors import label_set_current
-from feedback.models import Correction, Stratum
+from feedback.models import Stratum
 from inference.models import Deployment, ModelVersion, Prediction
 from inference.selectors import deployment_of
 from inference.services import blank_version_get, deployment_set, documents_predict
-from labeling.models import Task
+from labeling.choice import draw, stratum_of
+from labeling.models import Standing, Task
 from ner.errors import NerError
 
 log = structlog.get_logger(__name__)
@@ -25,7 +26,6 @@ log = structlog.get_logger(__name__)
 BATCH = 64
 #: So many per project and call of the beat, so that no project waits long for another.
 STEP = 2_000
-_DRAW_DIGITS = 13  # hexadecimal digits of the hash: 52 bits, exact in a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +65,14 @@ def queues_fill() -> None:
                 )
 
 
-def stratum_draw(*, project: Project, document: Document) -> tuple[Stratum, float]:
-    """The stratum of a document, and the number that was drawn for it in [0, 1).
-
-    The draw is the document's keyed hash: the same at every attempt, independent of what any model
-    thinks of the text, and not to be steered by whoever sends the text.
-    """
-    drawn = float(int(document.text_hash[:_DRAW_DIGITS], 16) / 16**_DRAW_DIGITS)
-    return (Stratum.RANDOM if drawn < project.random_share else Stratum.UNCERTAIN), drawn
-
-
 @transaction.atomic
 def _batch_queue(project: Project) -> int:
     if not _is_mine_to_fill(project):
         return 0
-    seen = Q(Exists(Task.objects.filter(document=OuterRef("pk")))) | Q(
-        Exists(Correction.objects.filter(document=OuterRef("pk")))
-    )
-    waiting = Document.objects.filter(~seen, project=project, redacted_at=None).order_by("created_at", "id")
-    documents = list(waiting[:BATCH])
+    new = Standing.objects.filter(project=project, state=Standing.State.NEW)
+    arrived = new.order_by("arrived_at", "document_id").values_list("document_id", flat=True)[:BATCH]
+    documents = list(Document.objects.filter(pk__in=list(arrived), redacted_at=None))
+    documents.sort(key=lambda document: (document.created_at, document.pk))
     _champion(project)
     predictions = _predict(documents)
     Task.objects.bulk_create(
@@ -146,7 +135,8 @@ def _is_by(prediction: Prediction, version: ModelVersion) -> bool:
 
 
 def _task(project: Project, document: Document, prediction: Prediction) -> Task:
-    stratum, drawn = stratum_draw(project=project, document=document)
+    drawn = draw(document.text_hash)
+    stratum = stratum_of(drawn, project=project)
     return Task(
         project=project,
         document=document,

@@ -7,10 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from corpus.models import Document
 from corpus.selectors import label_set_current, labels_of, project_allows
 from inference.selectors import deployment_of
-from labeling.selectors import corrections_latest, progress_of, queue_rows, strata_waiting
+from labeling.selectors import corrections_latest, progress_of, queue_rows, strata_waiting, texts_count
 from labeling.views.access import person_of, project_of
 
 
@@ -28,7 +27,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         "strata": strata_waiting(project=found),
         "champion": deployment_of(found),
         "labels": labels_of(label_set=label_set_current(project=found)),
-        "documents": Document.objects.filter(project=found).count(),
+        "documents": sum(texts_count(project=found).values()),
         "queue": queue_rows(project=found, user=person_of(request), limit=6),
         "corrections": corrections_latest(project=found),
         "may_review": project_allows(project=found, user=person_of(request), permission="review"),

@@ -12,11 +12,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from corpus.errors import NotFound
-from corpus.models import Document, Project
+from corpus.models import Project
 from inference.selectors import deployment_of
 from labeling.errors import TaskLocked
 from labeling.models import Task
-from labeling.selectors import done_rows, progress_of, queue_rows, task_get
+from labeling.selectors import done_rows, progress_of, queue_rows, task_get, texts_count
 from labeling.services import task_claim
 from labeling.services.claims import task_take
 from labeling.views.access import person_of, project_of
@@ -36,7 +36,7 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
             "project": found,
             "tab": "review",
             "progress": progress,
-            "documents": Document.objects.filter(project=found).count(),
+            "documents": sum(texts_count(project=found).values()),
             "champion": deployment_of(found),
         }
         return render(request, "labeling/empty.html", context)

@@ -90,7 +90,10 @@ def test_a_project_with_labels_that_make_no_sense_is_not_made(office: Client, la
 def test_settings_change_through_the_use_case(office: Client, project: Project) -> None:
     office.post(
         reverse("admin:corpus_project_change", args=[project.pk]),
-        {"name": "Orchards", "description": "", "random_share": "0.3"},
+        {
+            **{"name": "Orchards", "description": "", "random_share": "0.3", "diverse_share": "0.2"},
+            **{"traffic_share": "0.01", "traffic_bar": "0.5", "traffic_daily_limit": "200"},
+        },
     )
     project.refresh_from_db()
     assert (project.name, project.random_share) == ("Orchards", 0.3)

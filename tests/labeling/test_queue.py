@@ -18,9 +18,9 @@ from inference.engine import bundle_path, engine
 from inference.models import ModelVersion, Prediction
 from inference.selectors import deployment_of
 from inference.services import deployment_set, version_register
+from labeling.choice import draw, strata_in_turn, strata_shares, stratum_of
 from labeling.models import Task
 from labeling.services import queue_fill, queues_fill, task_claim, task_skip
-from labeling.services.queue import stratum_draw
 from tests.bundles import tiny_bundle
 from tests.labeling.conftest import Queue
 
@@ -67,12 +67,30 @@ def test_a_skipped_text_is_not_asked_again(queue: Queue, project: Project, ana: 
     assert queue_fill(project=project).queued == 0
 
 
-def test_the_draw_is_the_documents_own_and_keeps_the_share(project: Project) -> None:
+def test_the_draw_is_the_documents_own_and_keeps_the_shares(project: Project) -> None:
     documents = [document_store(project=project, text=f"text {number}")[0] for number in range(600)]
-    draws = [stratum_draw(project=project, document=document) for document in documents]
-    assert draws == [stratum_draw(project=project, document=document) for document in documents]
-    share = sum(stratum is Stratum.RANDOM for stratum, _ in draws) / len(draws)
-    assert abs(share - project.random_share) < 0.06
+    strata = [stratum_of(draw(document.text_hash), project=project) for document in documents]
+    for stratum, share in ((Stratum.RANDOM, project.random_share), (Stratum.DIVERSE, project.diverse_share)):
+        assert abs(strata.count(stratum) / len(strata) - share) < 0.06
+
+
+def test_diverse_takes_at_most_what_random_leaves(project: Project) -> None:
+    project.random_share, project.diverse_share = 0.8, 0.7
+    shares = strata_shares(project)
+    assert shares[Stratum.RANDOM] == 0.8
+    assert shares[Stratum.DIVERSE] == pytest.approx(0.2)
+    assert shares[Stratum.UNCERTAIN] == 0
+
+
+def test_every_stratum_is_served_in_its_share(project: Project) -> None:
+    shares = strata_shares(project)
+    served: list[str] = []
+    for _ in range(100):
+        served.append(strata_in_turn(served, shares=shares)[0])
+    assert served.count(Stratum.RANDOM) == 20
+    assert served.count(Stratum.DIVERSE) == 20
+    assert served.count(Stratum.API) == 30
+    assert served.count(Stratum.UNCERTAIN) == 30
 
 
 def test_a_new_champion_looks_again_at_what_waits(

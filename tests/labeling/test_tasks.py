@@ -108,7 +108,7 @@ def test_random_checks_are_handed_out_in_their_share(queue: Queue, project: Proj
 
 
 def test_of_the_unsure_the_least_certain_comes_first(queue: Queue, project: Project, ana: User) -> None:
-    project.random_share = 0
+    project.random_share = project.diverse_share = 0
     project.save()
     queue(count=5)
     Task.objects.update(stratum=Stratum.UNCERTAIN, priority=0.1)
