@@ -12,7 +12,7 @@ from typing import BinaryIO
 from ner.errors import FormatError
 from ner.formats import conll, csv_text, doccano, gmb_csv, jsonl, plain, prodigy, spacy_json
 from ner.formats.detection import detect
-from ner.formats.info import FormatInfo, Loss, field_losses
+from ner.formats.info import FormatInfo, Loss
 from ner.formats.record import Record
 from ner.formats.source import Reading, ReadReport, Source, UnknownFormat
 from ner.spans import Example
@@ -35,23 +35,17 @@ __all__ = [
 Format = str
 
 
-def _text_only(record: Record) -> Iterator[Loss]:
-    return field_losses(record, ("text",))
-
-
 FORMATS: dict[str, FormatInfo] = {
     info.name: info
     for info in (
         jsonl.INFO,
         plain.INFO,
-        FormatInfo("csv", "CSV", ".csv", "A table with a text column.", csv_text.read, None, _text_only),
-        FormatInfo("conll", "CoNLL columns", ".conll", "One token a line.", conll.read, None, _text_only),
-        FormatInfo("gmb_csv", "GMB CSV", ".csv", "One token a row.", gmb_csv.read, None, _text_only),
-        FormatInfo("doccano", "doccano", ".jsonl", "doccano's export.", doccano.read, None, _text_only),
-        FormatInfo("prodigy", "Prodigy", ".jsonl", "Prodigy's db-out.", prodigy.read, None, _text_only),
-        FormatInfo(
-            "spacy_json", "spaCy pairs", ".json", "Texts with entities.", spacy_json.read, None, _text_only
-        ),
+        *csv_text.INFOS,
+        *conll.INFOS,
+        gmb_csv.INFO,
+        doccano.INFO,
+        prodigy.INFO,
+        spacy_json.INFO,
     )
 }
 

@@ -3,28 +3,33 @@
 Columns are separated by tabs or by spaces, sentences by blank lines (a line of white space is
 blank), `-DOCSTART-` lines are skipped. IOB1, IOB2 and BIOES (or BILOU) are told apart while
 reading: each tag rules out the schemes that do not allow it there, and a tag that no remaining
-scheme allows is an error, or is repaired on request. Tokens are joined by one space: the original
-spacing is not in such a file.
+scheme allows is an error, or is repaired on request.
+
+Tokens are joined by one space, unless the column before the tag says otherwise in the words of
+CoNLL-U: `SpaceAfter=No`, or `SpacesAfter=` with escapes. We write that column with four columns, where
+others have the chunk that nobody reads; a file of two columns has no place for it.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Literal
+from functools import partial
+from typing import BinaryIO, Literal
 
 from ner.errors import FormatError
+from ner.formats.info import FormatInfo
 from ner.formats.record import Record
 from ner.formats.source import BadRow, EmptyFile, Reading, Source, checked, numbered_lines, opened
-from ner.spans import Example, Span, validate_spans
+from ner.formats.words import DOCSTART, spaced, tags_of, tokens, word_losses, words_of
+from ner.spans import Span
 from ner.tags import OUTSIDE, Scheme, split_tag
 
 _PREFIXES = frozenset("BIESLU")
 _LAST_OF_ENTITY = frozenset("ESLU")
 _ALWAYS_FIRST = frozenset("BSU")
-# Only what a column file cannot hold separates words: a no-break space belongs to its token.
-_WORD = re.compile(r"[^ \t\r\n]+")
 
 
 class BadTagSequence(FormatError):
@@ -33,20 +38,17 @@ class BadTagSequence(FormatError):
     code = "bad_tag_sequence"
 
 
-class NotWritable(FormatError):
-    """Example {line}: {problem}."""
-
-    code = "not_writable"
-
-
 @dataclass(frozen=True, slots=True)
 class TaggedToken:
-    """A word and its tag, with the line and the column where the tag stands."""
+    """A word and its tag, with the line and the column where the tag stands, and what surrounds it."""
 
     word: str
     tag: str
     line: int
     column: int
+    before: str = ""
+    #: None where the file does not say: one space, and nothing at the end.
+    after: str | None = None
 
 
 class TagReader:
@@ -58,9 +60,10 @@ class TagReader:
         )
         self._reading = reading
 
-    def record(self, words: list[TaggedToken], id: str = "") -> Record:
+    def record(self, words: list[TaggedToken], id: str = "", *, reviewed: bool = True) -> Record:
         """One sentence; every entity the tags name in any scheme, after checking that they may."""
         spans: list[Span] = []
+        pieces: list[str] = []
         start = end = position = 0
         open_label, previous = "", OUTSIDE
         for word in words:
@@ -71,16 +74,21 @@ class TagReader:
             )
             if open_label and (starts or not label):
                 spans.append(Span(start, end, open_label))
+            position += len(word.before)
             if starts:
                 start = position
             open_label, previous = label, word.tag
             end = position + len(word.word)
-            position = end + 1
+            after = " " if word.after is None else word.after
+            pieces += (word.before, word.word, after)
+            position = end + len(after)
         self._check(previous, OUTSIDE, words[-1].line)
         if open_label:
             spans.append(Span(start, end, open_label))
-        text, line = " ".join(word.word for word in words), words[0].line
-        return Record(text, checked(text, spans, line=line), id, place=line)
+        if words[-1].after is None:
+            pieces.pop()
+        text, line = "".join(pieces), words[0].line
+        return Record(text, checked(text, spans, line=line) if reviewed else None, id, place=line)
 
     def _check(self, previous: str, tag: str, line: int) -> None:
         remaining = frozenset(scheme for scheme in self._possible if _may_follow(scheme, previous, tag))
@@ -122,7 +130,7 @@ def read(source: Source, reading: Reading, *, scheme: Scheme | Literal["auto"] =
     with opened(source) as stream:
         for words in _sentences(stream, reading):
             found = True
-            record = reading.attempt(tags.record, words)
+            record = reading.attempt(tags.record, words, reviewed=words[0].column > 1)
             if record is not None:
                 yield record
     if not found:
@@ -135,7 +143,7 @@ def _sentences(stream: Iterable[bytes], reading: Reading) -> Iterator[list[Tagge
     width, bad = 0, False
     for number, line in numbered_lines(stream):
         columns = split_columns(line)
-        if not columns or columns[0] == "-DOCSTART-":
+        if not columns or columns[0] == DOCSTART:
             if words and not bad:
                 yield words
             words, bad = [], False
@@ -157,7 +165,10 @@ def _row(columns: list[str], width: int, number: int, reading: Reading) -> list[
         raise BadRow(line=number, column=len(columns), problem=problem)
     tag = columns[-1] if width > 1 else OUTSIDE
     if columns[0]:
-        return [TaggedToken(columns[0], tag, number, width)]
+        spacing = columns[-2] if width > 2 else ""
+        if "Space" not in spacing:
+            return [TaggedToken(columns[0], tag, number, width)]
+        return [TaggedToken(columns[0], tag, number, width, *_spacing(spacing))]
     if tag != OUTSIDE:
         raise BadRow(line=number, column=1, problem="the token of an entity is empty")
     # Corpora whose makers dropped characters have such lines; nothing is lost with them.
@@ -180,51 +191,108 @@ def is_tag(column: str) -> bool:
     return column == OUTSIDE or (prefix in _PREFIXES and bool(label))
 
 
-def write(
-    examples: Iterable[Example],
-    stream: IO[str],
-    *,
-    tokenise: Callable[[str], Iterable[tuple[int, int]]] | None = None,
-) -> None:
-    """Write `token TAB tag` in IOB2, a blank line after each sentence.
+_ESCAPES = {"s": " ", "t": "\t", "r": "\r", "n": "\n", "p": "|", "\\": "\\"}
+_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|(.))")
+_UNESCAPES = {char: f"\\{name}" for name, char in _ESCAPES.items()}
 
-    Tokens come from `tokenise` (default: between white space) and are cut at the edges of spans, so
-    that no entity is lost. Spans that overlap do not fit into this format.
+
+def _spacing(column: str) -> tuple[str, str | None]:
+    """What stands before and after a word."""
+    facts = dict(part.partition("=")[::2] for part in column.split("|"))
+    after = "" if facts.get("SpaceAfter") == "No" else facts.get("SpacesAfter")
+    return _unescape(facts.get("SpacesBefore", "")), after if after is None else _unescape(after)
+
+
+def _unescape(escaped: str) -> str:
+    def char(match: re.Match[str]) -> str:
+        short, long, name = match.groups()
+        return _ESCAPES.get(name, name) if name else chr(int(short or long, 16))
+
+    return _ESCAPE.sub(char, escaped)
+
+
+def _escape(white: str) -> str:
+    return "".join(
+        _UNESCAPES.get(char) or (char if " " < char <= "~" else f"\\U{ord(char):08x}") for char in white
+    )
+
+
+def _spacing_column(before: str, after: str, *, last: bool) -> str:
+    facts = [f"SpacesBefore={_escape(before)}"] if before else []
+    if after == "" and not last:
+        facts.append("SpaceAfter=No")
+    elif after != ("" if last else " "):
+        facts.append(f"SpacesAfter={_escape(after)}")
+    return "|".join(facts) or "_"
+
+
+def write(records: Iterable[Record], stream: BinaryIO, *, scheme: Scheme) -> None:
+    """Write `token TAB tag`, a blank line after each text.
+
+    A word is what stands between white space, cut at the edges of entities so that none is lost.
     """
-    for number, example in enumerate(examples, start=1):
-        validate_spans(example.text, example.spans)
-        tokens = list((tokenise or _words)(example.text))
-        for start, end, tag in _tagged(tokens, sorted(example.spans)):
-            word = example.text[start:end]
-            if any(char in word or char in tag for char in "\t\r\n"):
-                problem = f"{word!r} with the tag {tag!r} does not fit on one line"
-                raise NotWritable(line=number, problem=problem)
-            stream.write(f"{word}\t{tag}\n")
-        stream.write("\n")
+    start = codecs.BOM_UTF8
+    for record in records:
+        words = words_of(record, spaced)
+        lines = [
+            f"{record.text[word.start : word.end]}\t{tag}\n"
+            for word, tag in zip(words, tags_of(words, scheme), strict=True)
+        ]
+        if lines:
+            # A mark at the very beginning is taken for the file's: one of the text's own needs two.
+            stream.write(start if lines[0].startswith("\ufeff") else b"")
+            stream.write("".join(lines).encode() + b"\n")
+            start = b""
 
 
-def _words(text: str) -> Iterator[tuple[int, int]]:
-    return (match.span() for match in _WORD.finditer(text))
+def write_2003(records: Iterable[Record], stream: BinaryIO) -> None:
+    """Write the four columns of CoNLL-2003 in IOB2; the third says what stands between the words."""
+    stream.write(b"-DOCSTART- -X- O O\n\n")
+    for record in records:
+        text, words = record.text, words_of(record, tokens)
+        for position, (word, tag) in enumerate(zip(words, tags_of(words, "iob2"), strict=True)):
+            last = position + 1 == len(words)
+            before = text[: word.start] if position == 0 else ""
+            after = text[word.end : len(text) if last else words[position + 1].start]
+            spacing = _spacing_column(before, after, last=last)
+            stream.write(f"{text[word.start : word.end]} -X- {spacing} {tag}\n".encode())
+        if words:
+            stream.write(b"\n")
 
 
-def _tagged(tokens: Iterable[tuple[int, int]], spans: list[Span]) -> Iterator[tuple[int, int, str]]:
-    edges = sorted({edge for span in spans for edge in (span.start, span.end)})
-    upcoming, following = 0, 0
-    opened_span: Span | None = None
-    for start, end in tokens:
-        while upcoming < len(edges) and edges[upcoming] <= start:
-            upcoming += 1
-        while start < end:
-            stop = end
-            if upcoming < len(edges) and edges[upcoming] < end:
-                stop = edges[upcoming]
-                upcoming += 1
-            while following < len(spans) and spans[following].end <= start:
-                following += 1
-            span = spans[following] if following < len(spans) else None
-            if span is None or span.start > start:
-                yield start, stop, OUTSIDE
-            else:
-                yield start, stop, f"{'I' if span is opened_span else 'B'}-{span.label}"
-                opened_span = span
-            start = stop
+def _columns(name: str, title: str, scheme: Scheme, about: str) -> FormatInfo:
+    reads: Scheme | Literal["auto"] = "auto" if scheme == "iob2" else scheme
+    return FormatInfo(
+        name,
+        title,
+        ".conll",
+        about,
+        partial(read, scheme=reads),
+        partial(write, scheme=scheme),
+        partial(word_losses, tokenise=spaced, spacing=True),
+    )
+
+
+INFOS = (
+    _columns(
+        "conll", "CoNLL (IOB2)", "iob2", "A token and its tag a line; read in any scheme, written in IOB2."
+    ),
+    _columns(
+        "iob1", "CoNLL (IOB1)", "iob1", "A token and its tag a line, B- only between neighbours of one label."
+    ),
+    _columns(
+        "bioes",
+        "CoNLL (BIOES)",
+        "bioes",
+        "A token and its tag a line, the last token of an entity marked too.",
+    ),
+    FormatInfo(
+        "conll2003",
+        "CoNLL-2003",
+        ".conll",
+        "Four columns, as the shared task had them; ours keep the exact text.",
+        read,
+        write_2003,
+        partial(word_losses, tokenise=tokens, spacing=False),
+    ),
+)

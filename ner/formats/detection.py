@@ -40,8 +40,8 @@ def detect(source: Source) -> str:
         return "conll"
     if first.lstrip().startswith(("{", "[")):
         return _json_dialect("\n".join(lines))
-    if csv_text.delimiter_of(first):
-        return "csv"
+    if delimiter := csv_text.delimiter_of(first):
+        return "tsv" if delimiter == "\t" else "csv"
     return "text"
 
 

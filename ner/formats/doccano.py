@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
+import msgspec
+
+from ner.formats.info import LOSSES, FormatInfo, Loss, field_losses
 from ner.formats.json_items import Item, NotJsonl, json_items
 from ner.formats.json_spans import record_text, spans_of
-from ner.formats.jsonl import name_of
+from ner.formats.jsonl import id_of, name_of
 from ner.formats.record import Record
 from ner.formats.source import Reading, Source, opened
 
@@ -49,3 +53,33 @@ def _comments(value: object, line: int) -> tuple[str, ...]:
         raise NotJsonl(line=line, column=1, problem="Comments are a list")
     texts = [comment.get("text") if isinstance(comment, dict) else comment for comment in value]
     return tuple(text for text in texts if isinstance(text, str))
+
+
+def write(records: Iterable[Record], stream: BinaryIO) -> None:
+    """The layout of doccano's export; metadata are keys of their own, as doccano keeps them."""
+    encode = msgspec.json.Encoder().encode
+    for record in records:
+        body: dict[str, object] = {"id": id_of(record.id)} if record.id else {}
+        body["text"] = record.text
+        if record.spans is not None:
+            body["label"] = [[span.start, span.end, span.label] for span in record.spans]
+        body["Comments"] = record.comments
+        body |= {key: value for key, value in record.metadata.items() if key not in _KNOWN}
+        stream.write(encode(body) + b"\n")
+
+
+def losses(record: Record) -> Iterator[Loss]:
+    """What doccano has no key for; of the metadata, keys that are doccano's own."""
+    yield from field_losses(record, ("id", "spans", "reviewed", "comments", "metadata"))
+    yield from [LOSSES["metadata"]] * len(_KNOWN & record.metadata.keys())
+
+
+INFO = FormatInfo(
+    "doccano",
+    "doccano JSONL",
+    ".jsonl",
+    "What doccano exports and imports for sequence labelling, overlapping entities and comments included.",
+    read,
+    write,
+    losses,
+)

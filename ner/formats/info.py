@@ -36,13 +36,13 @@ LOSSES = {code: Loss(code, words) for code, words in _FIELDS.items()} | {
         Loss("reviewed", "That somebody looked and found no entity is not written: it reads as unreviewed."),
         Loss("unreviewed", "That nobody has looked is not written: it reads as reviewed, without entities."),
         Loss("overlap", "An entity that overlaps a longer one is left out."),
-        Loss("blank_entity", "An entity of nothing but white space is left out."),
-        Loss("edges", "White space at the edges of an entity is no longer part of it."),
+        Loss("blank_entity", "An entity of nothing but white space or invisible signs is left out."),
+        Loss("edges", "White space or invisible signs at the edges of an entity are no longer part of it."),
         Loss("label", "White space in a label becomes an underscore."),
         Loss("spacing", "The text is written as words: it reads with one space between them."),
         Loss("line_ends", "A line end inside the text becomes a space."),
-        Loss("blank_text", "A text without any visible character is left out."),
-        Loss("numbered", "The id is not written: it reads as a number."),
+        Loss("blank_text", "A text without any word is left out."),
+        Loss("numbered", "A text without an id gets a number."),
     )
 }
 

@@ -78,6 +78,15 @@ def name_of(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def id_of(name: str) -> str | int:
+    """An id as its tool counts it, where it is one of its numbers."""
+    return (
+        int(name)
+        if name.isdecimal() and name.isascii() and len(name) < 16 and name == str(int(name))
+        else name
+    )
+
+
 def _comments(value: object, line: int) -> tuple[str, ...]:
     if value is None:
         return ()

@@ -1,13 +1,21 @@
-"""spaCy's training pairs (version 2): `["text", {"entities": [[0, 5, "PER"]]}]`, one array or one a line."""
+"""spaCy's training pairs (version 2): `["text", {"entities": [[0, 5, "PER"]]}]`, one array or one a line.
+
+Overlapping entities stand under `spans`, in the group `sc` that spaCy's span categorizer reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
+import msgspec
+
+from ner.formats.info import FormatInfo, Loss, field_losses
 from ner.formats.json_items import Item, NotJsonl, json_items
 from ner.formats.json_spans import spans_of
 from ner.formats.record import Record
 from ner.formats.source import Reading, Source, opened
+from ner.formats.words import overlapping
 
 
 def read(source: Source, reading: Reading) -> Iterator[Record]:
@@ -22,7 +30,41 @@ def read(source: Source, reading: Reading) -> Iterator[Record]:
 def _record(item: Item, line: int, reading: Reading) -> Record:
     match item:
         case [str() as text, dict() as facts]:
-            entities = facts.get("entities")
+            groups = facts.get("spans")
+            entities = groups.get("sc") if isinstance(groups, dict) else facts.get("entities")
             spans = None if entities is None else spans_of(text, entities, line, reading)
             return Record(text, spans, place=line)
     raise NotJsonl(line=line, column=1, problem='a pair is ["text", {"entities": [...]}]')
+
+
+def write(records: Iterable[Record], stream: BinaryIO) -> None:
+    """One array, a pair a line."""
+    encode = msgspec.json.Encoder().encode
+    separator = b"[\n"
+    for record in records:
+        stream.write(separator + encode([record.text, _facts(record)]))
+        separator = b",\n"
+    stream.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
+
+
+def _facts(record: Record) -> dict[str, object]:
+    if record.spans is None:
+        return {}
+    items = [[span.start, span.end, span.label] for span in record.spans]
+    return {"spans": {"sc": items}} if overlapping(record.spans) else {"entities": items}
+
+
+def losses(record: Record) -> Iterator[Loss]:
+    """All but the text and its entities."""
+    yield from field_losses(record, ("spans", "reviewed"))
+
+
+INFO = FormatInfo(
+    "spacy_json",
+    "spaCy JSON",
+    ".json",
+    "The training pairs of spaCy 2, which spaCy 3 still takes as examples.",
+    read,
+    write,
+    losses,
+)

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ner.formats.source import BadRow, EmptyFile, numbered_lines
+from ner.formats.source import BadRow, EmptyFile, Reading, numbered_lines
 
 # Python's own limit (131,072) is below the length of a document; the setting is the process's.
 csv.field_size_limit(1_100_000)
@@ -19,18 +19,24 @@ class Row:
     line: int
     cells: list[str]
 
+    def check(self, width: int) -> None:
+        """Refuse a row that does not fit its header."""
+        if len(self.cells) != width:
+            problem = f"{len(self.cells)} columns where the header has {width}"
+            raise BadRow(line=self.line, column=len(self.cells), problem=problem)
+
 
 def read_table(
-    stream: Iterable[bytes], *, encoding: str = "utf-8", delimiter: str = ","
+    stream: Iterable[bytes], reading: Reading, *, encoding: str = "utf-8", delimiter: str = ","
 ) -> tuple[list[str], Iterator[Row]]:
     """The header in lower case, and the rows; quoted cells keep their line ends as they are."""
     lines = (line for _, line in numbered_lines(stream, encoding=encoding, keep_ends=True))
-    rows = _rows(lines, delimiter)
+    rows = _rows(lines, delimiter, reading)
     header = next(rows, None)
     if header is None:
         raise EmptyFile(line=1)
     names = [name.strip().lower() for name in header.cells]
-    return names, _fitting(rows, len(names))
+    return names, rows
 
 
 def only_column(names: list[str], name: str) -> int:
@@ -40,19 +46,13 @@ def only_column(names: list[str], name: str) -> int:
     return names.index(name)
 
 
-def _rows(lines: Iterator[str], delimiter: str) -> Iterator[Row]:
+def _rows(lines: Iterator[str], delimiter: str, reading: Reading) -> Iterator[Row]:
     table = csv.reader(lines, strict=True, delimiter=delimiter)
-    try:
-        for cells in table:
-            if cells:
-                yield Row(table.line_num, cells)
-    except csv.Error as error:
-        raise BadRow(line=table.line_num, column=1, problem=str(error)) from error
-
-
-def _fitting(rows: Iterator[Row], width: int) -> Iterator[Row]:
-    for row in rows:
-        if len(row.cells) != width:
-            problem = f"{len(row.cells)} columns where the header has {width}"
-            raise BadRow(line=row.line, column=len(row.cells), problem=problem)
-        yield row
+    while True:
+        try:
+            for cells in table:
+                if cells:
+                    yield Row(table.line_num, cells)
+            return
+        except csv.Error as error:
+            reading.refuse(BadRow(line=table.line_num, column=1, problem=str(error)))
