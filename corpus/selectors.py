@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 Role = Membership.Role
 
-#: What each role may do in its project. Superusers may do everything everywhere.
+#: What each role may do in its project. Superusers may do everything everywhere. Whoever exports takes every
+#: text and label along, so an annotator does not; what is imported becomes training material, so that is for
+#: those who answer for the model.
 PERMISSIONS: dict[str, frozenset[str]] = {
     Role.VIEWER: frozenset({"view"}),
     Role.ANNOTATOR: frozenset({"view", "review"}),
-    Role.REVIEWER: frozenset({"view", "review"}),
-    Role.ML_OWNER: frozenset({"view", "review", "train", "promote"}),
-    Role.ADMIN: frozenset({"view", "review", "train", "promote", "manage"}),
+    Role.REVIEWER: frozenset({"view", "review", "export"}),
+    Role.ML_OWNER: frozenset({"view", "review", "export", "import", "train", "promote"}),
+    Role.ADMIN: frozenset({"view", "review", "export", "import", "train", "promote", "manage"}),
 }
 
 

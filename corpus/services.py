@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import re
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from audit.services import Actor, event_record
@@ -243,6 +246,102 @@ def document_store(
             "metadata": metadata or {},
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDraft:
+    """A checked text with its hash (`text_hash`), ready to be stored; the metadata is JSON already."""
+
+    text: str
+    text_hash: str
+    external_id: str = ""
+    metadata: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """Where a draft ended up. An erased text stays erased: nothing may be stored for it."""
+
+    id: uuid.UUID
+    is_new: bool
+    is_erased: bool = False
+
+
+def documents_known(*, project: Project, hashes: Sequence[str]) -> dict[str, tuple[uuid.UUID, bool]]:
+    """Which of these texts a project has: hash -> (id, whether it was erased)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT text_hash, id, redacted_at IS NOT NULL FROM corpus_document"
+            " WHERE project_id = %s AND text_hash = ANY(%s)",
+            [project.pk, list(hashes)],
+        )
+        return {text_hash: (pk, erased) for text_hash, pk, erased in cursor.fetchall()}
+
+
+def documents_store(
+    *, project: Project, drafts: Sequence[DocumentDraft], source: str = "import", language: str = "en"
+) -> list[StoredDocument]:
+    """`document_store` for many checked texts at once, by COPY; the answer is in the order of the drafts.
+
+    Call it inside a transaction, and repeat that when somebody else stored one of the texts meanwhile
+    (IntegrityError). Texts of one call keep their order: each is a microsecond younger than the one before.
+    """
+    known = documents_known(project=project, hashes=[draft.text_hash for draft in drafts])
+    stored: dict[str, StoredDocument] = {
+        text_hash: StoredDocument(pk, is_new=False, is_erased=erased)
+        for text_hash, (pk, erased) in known.items()
+    }
+    now = timezone.now()
+    rows: list[tuple[str, ...]] = []
+    answer: list[StoredDocument] = []
+    for draft in drafts:
+        found = stored.get(draft.text_hash)
+        if found is None:
+            pk = uuid.uuid4()
+            at = (now + timedelta(microseconds=len(rows))).isoformat()
+            rows.append(
+                (
+                    str(pk),
+                    str(project.pk),
+                    draft.text,
+                    draft.text_hash,
+                    source,
+                    draft.external_id,
+                    language,
+                    draft.metadata,
+                    at,
+                )
+            )
+            # Met again further down in the same call, it is known.
+            stored[draft.text_hash] = StoredDocument(pk, is_new=False)
+            found = StoredDocument(pk, is_new=True)
+        answer.append(found)
+    columns = (
+        *("id", "project_id", "text", "text_hash", "source"),
+        *("external_id", "language", "metadata", "created_at"),
+    )
+    rows_copy(model=Document, columns=columns, rows=rows)
+    return answer
+
+
+_COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def rows_copy(
+    *, model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[str | None]]
+) -> None:
+    """Insert rows by COPY, several times faster than INSERT; constraints and triggers hold as ever."""
+    if not rows:
+        return
+    lines = io.StringIO()
+    for row in rows:
+        cells = ("\\N" if cell is None else cell.translate(_COPY_ESCAPES) for cell in row)
+        lines.write("\t".join(cells) + "\n")
+    lines.seek(0)
+    names = ", ".join(connection.ops.quote_name(column) for column in columns)
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY {table} ({names}) FROM STDIN", lines)
 
 
 @transaction.atomic

@@ -53,7 +53,7 @@ class CorrectionAdmin(ProjectHistory):
 
     @admin.display(description="by")
     def by(self, correction: Correction) -> str:
-        return str(correction.author) if correction.author is not None else f"key {correction.api_key}"
+        return f"key {correction.by}" if correction.api_key is not None else correction.by
 
     @admin.display(description="accepted", ordering="accepted_count")
     def accepted(self, correction: Correction) -> int:

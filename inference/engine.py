@@ -21,7 +21,7 @@ import structlog
 from django.conf import settings
 
 from inference import metrics
-from inference.errors import ModelLoading, ModelUnsound, ModelUnusable, UnknownModel
+from inference.errors import ModelLoading, ModelUnsound, ModelUnusable, UnknownModel, VersionExternal
 from inference.models import Deployment, ModelVersion
 from inference.selectors import version_f1
 from ner.errors import BundleNotFinite, BundleRefused
@@ -99,9 +99,12 @@ class Engine:
     def recogniser_for(self, version: ModelVersion) -> Recogniser:
         """The recogniser of a version, loaded and checked at most once in this process.
 
-        Raises BundleRefused for a bundle that is not what the version's row says, and ModelLoading
-        when another thread has been loading it for too long.
+        Raises BundleRefused for a bundle that is not what the version's row says, ModelLoading when
+        another thread has been loading it for too long, and VersionExternal for a name without a bundle.
         """
+        # It has no hash, as the blank one has none: it would be answered for by an empty bundle's recogniser.
+        if version.origin == ModelVersion.Origin.EXTERNAL:
+            raise VersionExternal(pointer="/version", version=str(version))
         with self._lock:
             known = self._recognisers.get(version.sha256)
             if known is not None:

@@ -131,3 +131,9 @@ class NotAnItem(Invalid):
     """An item of a batch is a text, or an object with id and text."""
 
     code = "not_a_string"
+
+
+class VersionExternal(Conflict):
+    """{version} was made elsewhere: only its answers are here, so it can be neither asked nor deployed."""
+
+    code = "version_external"

@@ -30,8 +30,9 @@ def champion_of(project: Project) -> ModelVersion:
 
 
 def versions_visible(project: Project) -> QuerySet[ModelVersion]:
-    """The versions a project may use: its own and the bundled ones."""
-    return ModelVersion.objects.filter(Q(project=project) | Q(project=None))
+    """The versions a project may use: its own and the bundled ones. Names of models elsewhere are none."""
+    found = ModelVersion.objects.filter(Q(project=project) | Q(project=None))
+    return found.exclude(origin=ModelVersion.Origin.EXTERNAL)
 
 
 def version_named(project: Project, reference: str) -> ModelVersion:

@@ -51,3 +51,75 @@ class FileRefused(Invalid):
         super().__init__(problem=str(error))
         self.code = error.code
         self.line = error.facts.get("line")
+
+
+class FileTooLarge(Invalid):
+    """A file may have {limit}; this one has {size}."""
+
+    code = "too_large"
+    status = 413
+
+
+class FileNameMissing(Invalid):
+    """Choose a file first."""
+
+    code = "required"
+
+
+class JobEnded(Conflict):
+    """This job has ended already: {status}."""
+
+    code = "job_ended"
+
+
+class JobActive(Conflict):
+    """This job is being worked on; cancel it first."""
+
+    code = "job_active"
+
+
+class FileGone(Conflict):
+    """The file of this job was removed; send it again."""
+
+    code = "file_gone"
+    status = 410
+
+
+class OptionsFixed(Conflict):
+    """Part of this file is stored already: it can be resumed, but only with the same options."""
+
+    code = "options_fixed"
+
+
+class OptionUnknown(Invalid):
+    """{problem}"""
+
+    code = "invalid_option"
+
+
+class UnknownLabels(Conflict):
+    """The project has no label {labels}. Map each to a label of the project, leave it out, or have it
+    created by somebody who manages the labels.
+    """
+
+    code = "unknown_labels"
+
+    def __init__(self, *, labels: list[str]) -> None:
+        super().__init__(labels=", ".join(labels[:20]) + (" and more" if len(labels) > 20 else ""))
+        self.labels = labels
+
+    def extensions(self) -> dict[str, Any]:
+        """All of them."""
+        return {"labels": self.labels}
+
+
+class RowsRefused(Invalid):
+    """{count} of {read} records are bad, so none is stored. The first: {first}"""
+
+    code = "rows_refused"
+
+
+class NotExported(Conflict):
+    """The file is not written yet, or its job has failed."""
+
+    code = "not_exported"

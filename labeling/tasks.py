@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from celery import shared_task
 
 
@@ -19,3 +21,35 @@ def tallies_compact() -> None:
     from labeling.services.tallies import tallies_compact as compact
 
     compact()
+
+
+@shared_task
+def import_run(job_id: str) -> None:
+    """Check and store one queued import."""
+    from labeling.services import import_run as run
+
+    run(job_id=UUID(job_id))
+
+
+@shared_task
+def export_run(job_id: str) -> None:
+    """Write one queued export."""
+    from labeling.services import export_run as run
+
+    run(job_id=UUID(job_id))
+
+
+@shared_task
+def jobs_sweep() -> None:
+    """Requeue dead imports and exports; publish queued ones that the broker lost."""
+    from labeling.services import jobs_sweep as sweep
+
+    sweep()
+
+
+@shared_task
+def files_sweep() -> None:
+    """Remove the files of old imports and exports."""
+    from labeling.services import files_sweep as sweep
+
+    sweep()

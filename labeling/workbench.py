@@ -125,7 +125,7 @@ def correction_payload(correction: Correction) -> dict[str, Any]:
     """A correction as the workbench reads it."""
     return {
         "number": correction.number,
-        "author": str(correction.author or correction.api_key),
+        "author": correction.by,
         "at": correction.created_at.isoformat(),
         "spans": correction.spans,
     }

@@ -193,6 +193,13 @@ class Env(BaseModel):
         description="the folder of the bundled base models",
     )
 
+    upload_limit_bytes: int = Field(
+        2 * 1024**3,
+        ge=1,
+        validation_alias="UPLOAD_LIMIT_BYTES",
+        description="how large an imported file may be, in bytes",
+    )
+
     port: int = Field(8000, ge=1, le=65535, validation_alias="PORT", description="a TCP port, 1 to 65535")
     web_workers: int = Field(2, ge=1, le=64, validation_alias="WEB_WORKERS", description="a number, 1 to 64")
     web_threads: int = Field(8, ge=1, le=64, validation_alias="WEB_THREADS", description="a number, 1 to 64")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nerapp.logs import logging_config
 ENV = env.load()
 BASE_DIR = Path(__file__).resolve().parent.parent
 IN_PRODUCTION = ENV.env == "production"
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 
 # --- Django ------------------------------------------------------------------------------------------
 SECRET_KEY = ENV.secret_key.get_secret_value()
@@ -141,6 +143,9 @@ LIMITS = {
     "predict_body_bytes": 2 * 1024 * 1024,
     "batch_body_bytes": 32 * 1024 * 1024,
     "feedback_body_bytes": 8 * 1024 * 1024,
+    "metadata_characters": 100_000,
+    # Streamed to the disk: no process ever holds such a body in memory.
+    "upload_bytes": ENV.upload_limit_bytes,
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = max(v for k, v in LIMITS.items() if k.endswith("_body_bytes"))
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
@@ -152,6 +157,10 @@ TASK_LEASE_SECONDS = 300
 #: A training process that has not written its heartbeat for this long is taken for dead.
 RUN_LEASE_SECONDS = 60
 RUN_MAX_ATTEMPTS = 3
+#: A worker on an import or export that has not said so for this long is taken for dead.
+TRANSFER_LEASE_SECONDS = 15
+#: Uploaded and exported files are removed after so many days of rest.
+TRANSFER_KEEP_DAYS = 7
 
 # --- Work --------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = ENV.redis_url
@@ -210,6 +219,15 @@ CELERY_BEAT_SCHEDULE = {
         "task": "retraining.tasks.runs_sweep",
         "schedule": 15.0,
         "options": {"expires": 60},
+    },
+    "imports and exports that no worker has seen, dead ones": {
+        "task": "labeling.tasks.jobs_sweep",
+        "schedule": 10.0,
+        "options": {"expires": 60},
+    },
+    "files of old imports and exports": {
+        "task": "labeling.tasks.files_sweep",
+        "schedule": crontab(minute=47),
     },
     "MLflow's aliases": {
         "task": "retraining.tasks.tracking_sync",

@@ -53,6 +53,13 @@ class Correction(models.Model):
     api_key = models.ForeignKey(
         ApiKey, on_delete=models.PROTECT, null=True, blank=True, related_name="corrections"
     )
+    source = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="Who marked it elsewhere, for what was imported: the file's name for them.",
+    )
     stratum = models.CharField(max_length=12, choices=Stratum.choices)
     spans = models.JSONField(default=list)
     milliseconds = models.PositiveIntegerField(help_text="Time the human took.", default=0)
@@ -76,7 +83,9 @@ class Correction(models.Model):
             models.CheckConstraint(condition=Q(number__gte=1), name="correction_numbers_from_one"),
             models.CheckConstraint(
                 condition=Q(author__isnull=False, api_key__isnull=True)
-                | Q(author__isnull=True, api_key__isnull=False),
+                | Q(author__isnull=True, api_key__isnull=False)
+                # A command imported it: the named source alone answers for it.
+                | (Q(author__isnull=True, api_key__isnull=True, stratum="import") & ~Q(source="")),
                 name="correction_has_one_author",
             ),
         ]
@@ -85,6 +94,11 @@ class Correction(models.Model):
 
     def __str__(self) -> str:
         return f"correction {self.number} of {self.document_id}"
+
+    @property
+    def by(self) -> str:
+        """Who answers for it: a person, a key, or the named source of what a command imported."""
+        return str(self.author or self.api_key or self.source)
 
 
 class SpanDecision(models.Model):

@@ -6,10 +6,13 @@ from feedback.services.corrections import (
     prediction_correct,
     rating_submit,
 )
+from feedback.services.imported import ImportedSpans, corrections_import
 from feedback.services.summaries import summaries_update, summary_rebuild, summary_update
 
 __all__ = [
+    "ImportedSpans",
     "correction_submit",
+    "corrections_import",
     "decision_key",
     "prediction_correct",
     "rating_submit",

@@ -21,6 +21,8 @@ class ApiKey(models.Model):
         FEEDBACK = "feedback", "Send corrections and ratings"
         MODELS = "models", "Read model versions"
         ROUTE = "route", "Choose a version or slot"
+        IMPORT = "import", "Bring labelled texts in"
+        EXPORT = "export", "Take labelled texts out"
         OPS = "ops", "Read metrics and detailed health"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

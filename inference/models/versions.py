@@ -15,13 +15,15 @@ class ModelVersion(models.Model):
     """One trained recogniser on the shelf: a bundle on disk and what is known of it. Never edited.
 
     A version of no project is a bundled base model, open to all. Version 0 of a name is the blank
-    model: it has no bundle and predicts nothing.
+    model: it has no bundle and predicts nothing. An external one is a name only: somebody else's model,
+    whose answers were imported.
     """
 
     class Origin(models.TextChoices):
         BUNDLED = "bundled", "Bundled with nerapp"
         TRAINED = "trained", "Trained here"
         BLANK = "blank", "Blank"
+        EXTERNAL = "external", "Made elsewhere, never served"
 
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, null=True, blank=True, related_name="versions"
@@ -53,7 +55,8 @@ class ModelVersion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["name", "number"], name="version_number_once_per_name"),
             models.CheckConstraint(
-                condition=Q(origin="blank", sha256="") | (~Q(origin="blank") & ~Q(sha256="")),
+                condition=Q(origin__in=["blank", "external"], sha256="")
+                | (~Q(origin__in=["blank", "external"]) & ~Q(sha256="")),
                 name="version_with_bundle_has_its_hash",
             ),
         ]

@@ -7,11 +7,13 @@ from inference.services.predictions import (
     document_predict,
     documents_predict,
     prediction_make,
+    predictions_import,
 )
 from inference.services.versions import (
     base_models_load,
     blank_version_get,
     evaluation_record,
+    external_version_get,
     version_register,
 )
 
@@ -25,7 +27,9 @@ __all__ = [
     "document_predict",
     "documents_predict",
     "evaluation_record",
+    "external_version_get",
     "prediction_make",
+    "predictions_import",
     "version_promote",
     "version_register",
     "version_roll_back",

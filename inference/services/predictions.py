@@ -105,6 +105,37 @@ def documents_predict(*, documents: Iterable[Document]) -> list[Prediction]:
     return made
 
 
+def predictions_import(
+    *, project: Project, version: ModelVersion, spans_of: Sequence[tuple[uuid.UUID, list[dict[str, Any]]]]
+) -> int:
+    """Keep what a model elsewhere answered about stored documents; once per document and version.
+
+    The spans were checked by the caller. How sure it was of a whole text is not in such files; the least
+    sure span stands in.
+    """
+    asked = [document_id for document_id, _ in spans_of]
+    have = Prediction.objects.filter(version=version, document__in=asked)
+    seen = set(have.values_list("document_id", flat=True))
+    rows = []
+    for document_id, spans in spans_of:
+        if document_id in seen:
+            continue
+        seen.add(document_id)
+        least = min((span.get("confidence", 1.0) for span in spans), default=1.0)
+        rows.append(
+            Prediction(
+                project=project,
+                version=version,
+                document_id=document_id,
+                spans=spans,
+                uncertainty=1.0 - least,
+                latency_ms=0.0,
+            )
+        )
+    Prediction.objects.bulk_create(rows)
+    return len(rows)
+
+
 def confident(
     recognition: Recognition, thresholds: Mapping[str, float], min_confidence: float
 ) -> Recognition:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 from django.conf import settings
@@ -20,6 +22,9 @@ from ner.evaluate import EvalReport
 
 Origin = ModelVersion.Origin
 _ATTEMPTS = 5
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+#: Leaves room for a digest in a name of 60 characters.
+_EXTERNAL_SHOWN = 50
 
 
 def version_register(
@@ -93,6 +98,34 @@ def blank_version_get(*, project: Project, label_set: LabelSet) -> ModelVersion:
     )
     if created:
         _registered(version, SYSTEM)
+    return version
+
+
+@transaction.atomic
+def external_version_get(*, project: Project, name: str, actor: Actor) -> ModelVersion:
+    """The row that stands for somebody else's model, by its name there; registered once per project.
+
+    It has no bundle. Predictions that were imported name it; the engine refuses to load it, so it can
+    neither be asked nor deployed.
+    """
+    shown = _NOT_IN_A_NAME.sub("-", name).strip("-.")[:_EXTERNAL_SHOWN] or "model"
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    # The digest keeps two names apart that look the same once they are cleaned.
+    full = f"{shown}-{digest[:8]}" if shown != name else shown
+    # Two imports at once must not register it twice.
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    known = ModelVersion.objects.filter(project=project, origin=Origin.EXTERNAL, name=full).first()
+    if known is not None:
+        return known
+    version = ModelVersion.objects.create(
+        project=project,
+        name=full,
+        number=_next_number(full),
+        family="external",
+        origin=Origin.EXTERNAL,
+        card=f"Its answers were imported; the model itself is not here. In the file it was called: {name}",
+    )
+    _registered(version, actor)
     return version
 
 

@@ -3,5 +3,17 @@
 from labeling.models.sampling import Cover, Fingerprint, Intake
 from labeling.models.standing import Standing, Tally
 from labeling.models.tasks import Task
+from labeling.models.transfer import ExportJob, ImportJob, JobStatus, TransferJob
 
-__all__ = ["Cover", "Fingerprint", "Intake", "Standing", "Tally", "Task"]
+__all__ = [
+    "Cover",
+    "ExportJob",
+    "Fingerprint",
+    "ImportJob",
+    "Intake",
+    "JobStatus",
+    "Standing",
+    "Tally",
+    "Task",
+    "TransferJob",
+]

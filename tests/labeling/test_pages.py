@@ -41,7 +41,7 @@ def test_a_project_of_others_is_not_there(client: Client, project: Project, otto
 def test_an_empty_project_says_how_texts_come_in(anas: Client, project: Project) -> None:
     for path in ("", "review/"):
         page = anas.get(f"/projects/{project.slug}/{path}").content.decode()
-        assert "import_texts" in page
+        assert "import_labeled" in page
 
 
 def test_the_review_page_shows_the_text_with_its_suggestions(queue: Queue, anas: Client) -> None:

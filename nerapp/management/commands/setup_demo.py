@@ -13,7 +13,8 @@ from corpus.services import LabelDraft, project_create
 from inference.models import Deployment, ModelVersion
 from inference.selectors import deployment_of
 from inference.services import base_models_load, deployment_set
-from labeling.services import queue_fill, texts_import
+from labeling.options import ImportOptions
+from labeling.services import file_import, queue_fill
 from retraining.services import policy_change
 
 SLUG = "demo"
@@ -111,12 +112,12 @@ class Command(BaseCommand):
                 new_corrections=NEW_CORRECTIONS,
                 quiet_seconds=QUIET_SECONDS,
             )
-        done = texts_import(
-            project=project, path=settings.CORPORA_DIR / "demo.txt", actor=SYSTEM, format="text"
-        )
+        texts = settings.CORPORA_DIR / "demo.txt"
+        job, was_there = file_import(project=project, path=texts, options=ImportOptions(format="text"))
+        new = 0 if was_there else job.counts["new"]
         filled = queue_fill(project=project)
         self.stdout.write(
-            f"Project {project.slug}: {done.new} texts imported, {filled.queued} queued for review,"
+            f"Project {project.slug}: {new} texts imported, {filled.queued} queued for review,"
             f" {NEW_CORRECTIONS} corrections start a retraining."
         )
 

@@ -1,0 +1,101 @@
+"""What may be chosen for an import and for an export. Pages, API and commands fill these and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from feedback.models import Stratum
+from labeling.errors import OptionUnknown
+from ner.formats import FORMATS
+
+SOURCE_LIMIT = 100
+_LABELS_LIMIT = 1_000
+
+
+class ImportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a file is read, and what becomes of what stands in it."""
+
+    format: str = "auto"
+    #: A label of the file -> a label of the project, or null: spans of that label are left out.
+    labels: dict[str, str | None] = {}
+    #: Labels that the project lacks are added to it; for those who manage its labels.
+    create_labels: bool = False
+    #: Otherwise one bad record keeps the whole file out.
+    keep_good_rows: bool = False
+    #: Take the texts and leave every label behind.
+    texts_only: bool = False
+    #: Mend tag sequences that no scheme allows, instead of refusing them.
+    repair: bool = False
+    #: Who marked the spans, as people will read it later; the format's name where it is empty.
+    source: str = ""
+
+
+class ExportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which documents of a project are written, and how."""
+
+    format: str = "jsonl"
+    #: Only documents that somebody has corrected; their spans are the newest correction's.
+    reviewed_only: bool = True
+    #: Of those, only what was chosen for review in these ways; all where it is empty.
+    strata: list[str] = []
+    #: Of those, only what was corrected (or, unreviewed, stored) at or after this moment.
+    since: datetime | None = None
+    #: The newest answer of a machine is written too, under its version's name.
+    predictions: bool = False
+
+
+Options = TypeVar("Options", ImportOptions, ExportOptions)
+
+
+def options_read(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Options from JSON-like values; OptionUnknown says what is wrong with them."""
+    try:
+        options = msgspec.convert(dict(values), kind)
+    except msgspec.ValidationError as error:
+        raise OptionUnknown(problem=f"{error}.".replace("..", ".")) from error
+    _check(options)
+    return options
+
+
+def options_json(options: ImportOptions | ExportOptions) -> dict[str, Any]:
+    """The form in which they are kept in a row."""
+    found: dict[str, Any] = msgspec.to_builtins(options)
+    return found
+
+
+def options_digest(options: ImportOptions) -> str:
+    """The same for the same choices."""
+    return hashlib.sha256(msgspec.json.encode(options, order="deterministic")).hexdigest()
+
+
+def import_formats() -> list[str]:
+    """The names of the formats that can be read."""
+    return [name for name, info in FORMATS.items() if info.reads]
+
+
+def export_formats() -> list[str]:
+    """The names of the formats that can be written."""
+    return [name for name, info in FORMATS.items() if info.writes]
+
+
+def _check(options: ImportOptions | ExportOptions) -> None:
+    known = export_formats() if isinstance(options, ExportOptions) else ("auto", *import_formats())
+    if options.format not in known:
+        problem = f"{options.format[:30]!r} is no format; known are {', '.join(known)}."
+        raise OptionUnknown(pointer="/format", problem=problem)
+    if isinstance(options, ExportOptions):
+        for name in options.strata:
+            if name not in Stratum.values:
+                problem = f"{name[:30]!r} is no stratum; known are {', '.join(Stratum.values)}."
+                raise OptionUnknown(pointer="/strata", problem=problem)
+        return
+    if len(options.source) > SOURCE_LIMIT or "\x00" in options.source:
+        problem = f"The name of a source has {SOURCE_LIMIT} characters at most."
+        raise OptionUnknown(pointer="/source", problem=problem)
+    if len(options.labels) > _LABELS_LIMIT:
+        raise OptionUnknown(pointer="/labels", problem=f"At most {_LABELS_LIMIT} labels can be mapped.")

@@ -1,0 +1,212 @@
+"""What keeps a job of an import or export alive: its lease, its message, and the sweep that finds dead ones.
+
+The row is the record; the broker only wakes workers. A message may come twice or never, and a process may be
+paused past its lease and wake up: whatever it writes then touches nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from audit.services import SYSTEM, Actor, event_record
+from labeling.errors import JobEnded
+from labeling.models import ExportJob, ImportJob, JobStatus, TransferJob
+
+log = structlog.get_logger(__name__)
+
+J = TypeVar("J", ImportJob, ExportJob)
+
+#: A message that no worker took for this long expires, and the sweep sends the next one.
+MESSAGE_SECONDS = 30
+#: So often a job may lose its process without getting any further.
+MAX_ATTEMPTS = 5
+#: A job that is at work says so at least this often, and hears then whether it was cancelled.
+BEAT_SECONDS = 1.0
+
+
+class LeaseLost(Exception):
+    """Another process owns this job by now, or nobody does; this one must change nothing more."""
+
+
+class Cancelled(Exception):
+    """Somebody asked the job to stop."""
+
+
+@dataclass
+class Lease(Generic[J]):
+    """The right to write to one running row. All times are the database's."""
+
+    model: type[J]
+    pk: uuid.UUID
+    token: uuid.UUID
+    beaten_at: float = field(default_factory=time.monotonic)
+    #: Hears what is written, for who watches in the same process.
+    tell: Callable[[Mapping[str, Any]], None] | None = None
+
+    @classmethod
+    def claim(cls, model: type[J], pk: uuid.UUID) -> Lease[J] | None:
+        """Take a queued job; None when somebody else has it, or it has ended."""
+        token = uuid.uuid4()
+        claimed = model.objects.filter(pk=pk, status=JobStatus.QUEUED).update(
+            status=JobStatus.RUNNING,
+            lease_token=token,
+            lease_expires_at=_lease_end(),
+            attempts=F("attempts") + 1,
+            started_at=Coalesce("started_at", Now()),
+            ended_at=None,
+        )
+        return cls(model, pk, token) if claimed else None
+
+    def write(self, **values: Any) -> None:
+        """Change the row and renew the lease; LeaseLost when it is not ours."""
+        changed = self.model.objects.filter(
+            pk=self.pk, status=JobStatus.RUNNING, lease_token=self.token
+        ).update(lease_expires_at=_lease_end(), **values)
+        if not changed:
+            raise LeaseLost
+        self.beaten_at = time.monotonic()
+        if self.tell is not None:
+            self.tell(values)
+
+    def beat(self, **values: Any) -> None:
+        """Call it often: now and then it writes, and raises Cancelled when somebody asked for that."""
+        if time.monotonic() - self.beaten_at < BEAT_SECONDS:
+            return
+        self.write(**values)
+        self.cancel_check()
+
+    def cancel_check(self) -> None:
+        """Raise Cancelled when somebody asked the job to stop."""
+        if self.model.objects.filter(pk=self.pk, cancel_requested_at__isnull=False).exists():
+            raise Cancelled
+
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[J]:
+        """A transaction in which the row is locked and ours; LeaseLost when it is not."""
+        with transaction.atomic():
+            job = (
+                self.model.objects.select_for_update(of=("self",), no_key=True)
+                .select_related("project", "requested_by", "api_key")
+                .filter(pk=self.pk, status=JobStatus.RUNNING, lease_token=self.token)
+                .first()
+            )
+            if job is None:
+                raise LeaseLost
+            yield job
+
+
+def actor_of(job: TransferJob) -> Actor:
+    """Who acts for a job, in the audit log."""
+    if job.requested_by is not None:
+        return Actor.of_user(job.requested_by)
+    return Actor.of_key(job.api_key.pk, job.api_key.name) if job.api_key is not None else SYSTEM
+
+
+def job_end(
+    job: ImportJob | ExportJob,
+    *,
+    status: str,
+    action: str,
+    code: str = "",
+    error: str = "",
+    data: dict[str, Any] | None = None,
+) -> None:
+    """Close a row that the caller has locked, and tell the audit log in the same transaction."""
+    job.status, job.error_code, job.error = status, code, error
+    job.lease_token = job.lease_expires_at = None
+    job.save(update_fields=["status", "error_code", "error", "lease_token", "lease_expires_at"])
+    type(job).objects.filter(pk=job.pk).update(ended_at=Now())
+    if action:
+        event_record(
+            action=action,
+            actor=actor_of(job),
+            subject=job,
+            chain=job.project.slug,
+            reason=error,
+            data={"counts": job.counts, "sha256": job.sha256, "format": job.format, **(data or {})},
+        )
+
+
+@transaction.atomic
+def job_cancel(*, job: J, actor: Actor) -> J:
+    """Stop a job: a queued one at once, a running one as soon as its process hears of it."""
+    model, kind = type(job), _kind(type(job))
+    locked: J = model.objects.select_for_update(of=("self",)).select_related("project").get(pk=job.pk)
+    if locked.status == JobStatus.RUNNING:
+        if locked.cancel_requested_at is None:
+            model.objects.filter(pk=job.pk).update(cancel_requested_at=Now())
+    elif locked.status in (JobStatus.QUEUED, JobStatus.UPLOADED, JobStatus.CHECKED):
+        model.objects.filter(pk=job.pk).update(
+            status=JobStatus.CANCELLED, cancel_requested_at=Now(), ended_at=Now()
+        )
+    else:
+        raise JobEnded(status=str(locked.get_status_display()).lower())
+    event_record(action=f"{kind}.cancel", actor=actor, subject=locked, chain=locked.project.slug)
+    locked.refresh_from_db()
+    return locked
+
+
+def job_publish(*, model: type[ImportJob] | type[ExportJob], pk: uuid.UUID) -> None:
+    """Tell the broker about a queued job. When it cannot hear, the sweep tells it again."""
+    try:
+        current_app.send_task(f"labeling.tasks.{_kind(model)}_run", args=[str(pk)], expires=MESSAGE_SECONDS)
+    except (KombuError, RedisError, OSError) as error:
+        log.warning("job_not_published", job=str(pk), error=type(error).__name__)
+        return
+    model.objects.filter(pk=pk).update(published_at=Now())
+
+
+def jobs_sweep() -> None:
+    """Requeue or end the jobs whose process died, and publish the queued ones that no worker has seen."""
+    forgotten = Q(published_at=None) | Q(published_at__lt=Now() - timedelta(seconds=MESSAGE_SECONDS))
+    for model in (ImportJob, ExportJob):
+        dead = model.objects.filter(status=JobStatus.RUNNING, lease_expires_at__lt=Now())
+        for pk in dead.values_list("pk", flat=True):
+            _dead_job_settle(model, pk)
+        waiting = model.objects.filter(forgotten, status=JobStatus.QUEUED)
+        for pk in waiting.values_list("pk", flat=True):
+            job_publish(model=model, pk=pk)
+
+
+@transaction.atomic
+def _dead_job_settle(model: type[ImportJob] | type[ExportJob], pk: uuid.UUID) -> None:
+    job = (
+        model.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("project", "requested_by", "api_key")
+        .filter(pk=pk, status=JobStatus.RUNNING, lease_expires_at__lt=Now())
+        .first()
+    )
+    if job is None:  # its process renewed the lease after all, or another sweep was faster
+        return
+    if job.cancel_requested_at is not None:
+        job_end(job, status=JobStatus.CANCELLED, action="", error="Cancelled; its process is gone.")
+    elif job.attempts >= MAX_ATTEMPTS:
+        said = f"Its process died {job.attempts} times at the same place; giving up."
+        job_end(job, status=JobStatus.FAILED, action=f"{_kind(model)}.fail", code="process_died", error=said)
+    else:
+        model.objects.filter(pk=pk).update(
+            status=JobStatus.QUEUED, lease_token=None, lease_expires_at=None, published_at=None
+        )
+
+
+def _kind(model: type[ImportJob] | type[ExportJob]) -> str:
+    return "import" if model is ImportJob else "export"
+
+
+def _lease_end() -> Any:
+    return Now() + timedelta(seconds=settings.TRANSFER_LEASE_SECONDS)
