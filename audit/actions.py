@@ -30,6 +30,7 @@ ACTIONS: dict[str, str] = {
     "deployment.set": "A slot was pointed at a model version.",
     "correction.submit": "A human's full set of spans for a document was stored.",
     "rating.submit": "A caller rated a prediction.",
+    "task.raise": "Somebody asked for a text next.",
     "task.skip": "A reviewer skipped a task.",
     "base_corpus.import": "A labelled corpus was imported for rehearsal.",
     "policy.change": "A project's retraining policy was changed.",

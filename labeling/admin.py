@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from corpus.backoffice import ProjectFilter, ProjectHistory
 from labeling.models import Task
-from labeling.selectors import EXCERPT, stratum_reason
+from labeling.selectors import EXCERPT, task_reason
 
 STATES = {Task.Status.OPEN: "busy", Task.Status.DONE: "good", Task.Status.SKIPPED: ""}
 
@@ -55,7 +55,7 @@ class TaskAdmin(ProjectHistory):
 
     @admin.display(description="why it is here", ordering="priority")
     def why(self, task: Task) -> str:
-        return stratum_reason(stratum=task.stratum, priority=task.priority)
+        return task_reason(task)
 
     @admin.display(description="held by", ordering="claimed_by")
     def held_by(self, task: Task) -> str:

@@ -123,3 +123,39 @@ class NotExported(Conflict):
     """The file is not written yet, or its job has failed."""
 
     code = "not_exported"
+
+
+class ParameterUnknown(Invalid):
+    """There is no parameter {name}; known are {known}."""
+
+    code = "unknown_parameter"
+
+
+class ChoiceUnknown(Invalid):
+    """{value} is none of the choices of {name}."""
+
+    code = "invalid_choice"
+
+
+class NumberInvalid(Invalid):
+    """{name} must be a whole number."""
+
+    code = "not_an_integer"
+
+
+class SearchRefused(Invalid):
+    """{name} may have {limit} characters at most, and no U+0000."""
+
+    code = "search_refused"
+
+
+class CursorInvalid(Invalid):
+    """This is no place in the list; begin at its first page."""
+
+    code = "invalid_cursor"
+
+
+class TextNotWaiting(Conflict):
+    """Nothing is left to ask for: this text is {state}."""
+
+    code = "not_waiting"

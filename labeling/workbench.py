@@ -19,7 +19,7 @@ from corpus.services import RESERVED_HOTKEYS
 from feedback.models import Correction
 from feedback.selectors import correction_current
 from labeling.models import Task
-from labeling.selectors import stratum_reason
+from labeling.selectors import task_reason
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -100,7 +100,7 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
             "source": task.document.source,
         },
         "text": task.document.text,
-        "reason": stratum_reason(stratum=task.stratum, priority=task.priority),
+        "reason": task_reason(task),
         "stratum": task.stratum,
         "labelSet": label_set.revision,
         "labels": [_label(label) for label in labels],

@@ -11,6 +11,7 @@ from labeling.selectors.queue import (
     strata_waiting,
     stratum_reason,
     task_get,
+    task_reason,
 )
 from labeling.selectors.tallies import tallies, texts_count
 
@@ -26,5 +27,6 @@ __all__ = [
     "stratum_reason",
     "tallies",
     "task_get",
+    "task_reason",
     "texts_count",
 ]

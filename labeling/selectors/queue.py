@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Left, Length
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from corpus.errors import NotFound
 from corpus.models import Project
@@ -65,11 +66,31 @@ def task_get(*, project: Project, task_id: int) -> Task:
     return task
 
 
-def stratum_reason(*, stratum: str, priority: float) -> str:
+def stratum_reason(*, stratum: str, priority: float, cause: str = "", is_raised: bool = False) -> str:
     """Why a task is in the queue, in words."""
+    if is_raised:
+        return _("asked for next")
     if stratum == Stratum.UNCERTAIN:
-        return f"unsure: {priority:.2f}"
+        return _("unsure: {score}").format(score=f"{priority:.2f}")
+    if stratum == Stratum.DIVERSE:
+        return _("unlike the others: {score}").format(score=f"{priority:.2f}")
+    if cause == Task.Cause.LOW:
+        return _("a caller's text, least sure span {score}").format(score=f"{1 - priority:.2f}")
+    if cause == Task.Cause.RATED:
+        return _("a caller's text, rated badly")
+    if cause == Task.Cause.DRAWN:
+        return _("random check of callers' texts")
     return str(Stratum(stratum).label).lower()
+
+
+def task_reason(task: Task) -> str:
+    """Why this task is in the queue, in words."""
+    return stratum_reason(
+        stratum=task.stratum,
+        priority=task.priority,
+        cause=task.cause,
+        is_raised=task.raised_at is not None,
+    )
 
 
 def queue_rows(*, project: Project, user: User, limit: int = 40) -> list[QueueRow]:
@@ -101,7 +122,7 @@ def progress_of(*, project: Project, user: User) -> Progress:
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     counts = tallies(project=project, kind=Tally.Kind.TASK)
     by_status: Counter[str] = Counter()
-    for (status, _), count in counts.items():
+    for (status, _stratum), count in counts.items():
         by_status[status] += count
     return Progress(
         waiting=by_status[Task.Status.OPEN],
@@ -167,7 +188,7 @@ def _row(task: Task, user: User) -> QueueRow:
     return QueueRow(
         id=task.pk,
         excerpt=excerpt + ("…" if getattr(task, "length", 0) > EXCERPT else ""),
-        reason=stratum_reason(stratum=task.stratum, priority=task.priority),
+        reason=task_reason(task),
         stratum=task.stratum,
         is_mine=holder is not None and holder.pk == user.pk,
         holder=str(holder) if holder is not None and holder.pk != user.pk else "",

@@ -134,6 +134,14 @@ def _is_by(prediction: Prediction, version: ModelVersion) -> bool:
     return prediction.version_id == version.pk
 
 
+def task_make(*, project: Project, document: Document) -> Task:
+    """Ask the champion about one text and give it a task, whatever the batches do."""
+    _champion(project)
+    task = _task(project, document, _predict([document])[document.pk])
+    task.save()
+    return task
+
+
 def _task(project: Project, document: Document, prediction: Prediction) -> Task:
     drawn = draw(document.text_hash)
     stratum = stratum_of(drawn, project=project)

@@ -29,6 +29,7 @@ class Tab:
 
 TABS = (
     Tab("overview", _("Overview"), "labeling:project", "view"),
+    Tab("texts", _("Texts"), "labeling:texts", "view"),
     Tab("review", _("Review"), "labeling:review", "review"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -19,6 +20,8 @@ PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "home": ("get", (SIGN_IN, 200, 302, 302)),
     "sign_in_once": ("get", (410, 410, 410, 410)),
     "labeling:project": ("get", (SIGN_IN, 404, 200, 200)),
+    "labeling:texts": ("get", (SIGN_IN, 404, 200, 200)),
+    "labeling:text_next": ("post", (SIGN_IN, 404, 403, 404)),
     "labeling:review": ("get", (SIGN_IN, 404, 403, 200)),
     "labeling:next": ("post", (401, 404, 403, 200)),
     "labeling:queue": ("get", (401, 404, 403, 200)),
@@ -44,7 +47,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "labeling:submit": {"spans": [], "base_number": 0, "idempotency_key": "k"},
     "labeling:skip": {"reason": "unsure"},
 }
-ARGUMENTS = {"slug": "orchard", "task_id": 1, "reference": "flagship@1", "token": "x"}
+ARGUMENTS = {
+    "slug": "orchard",
+    "task_id": 1,
+    "reference": "flagship@1",
+    "token": "x",
+    "document_id": UUID(int=1),
+}
 
 
 def addresses(
