@@ -42,6 +42,18 @@ class SkipReasonTooLong(Invalid):
     code = "reason_too_long"
 
 
+class CommentEmpty(Invalid):
+    """Say something in the comment."""
+
+    code = "required"
+
+
+class RangeOutside(Invalid):
+    """A range needs a start and an end inside the text, which has {length} characters."""
+
+    code = "range_outside"
+
+
 class FileRefused(Invalid):
     """{problem}"""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from labeling.api import comments
 from labeling.api import review as api
 from labeling.views.project import project
 from labeling.views.review import review
@@ -23,4 +24,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/review/tasks/<int:task_id>/skip", api.SkipView.as_view(), name="skip"),
     path("<slug:slug>/review/tasks/<int:task_id>/renew", api.RenewView.as_view(), name="renew"),
     path("<slug:slug>/review/tasks/<int:task_id>/release", api.ReleaseView.as_view(), name="release"),
+    path("<slug:slug>/review/tasks/<int:task_id>/comment", comments.CommentAddView.as_view(), name="comment"),
+    path(
+        "<slug:slug>/review/comments/<int:comment_id>/resolve",
+        comments.CommentResolveView.as_view(),
+        name="comment_resolve",
+    ),
 ]

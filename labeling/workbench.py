@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from corpus.models import Label
+from corpus.models import Document, Label
 from corpus.selectors import label_set_current, labels_of
 from corpus.services import RESERVED_HOTKEYS
 from feedback.models import Correction
 from feedback.selectors import correction_current
 from labeling.models import Task
-from labeling.selectors import task_reason
+from labeling.selectors import comments_of, task_reason
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -112,7 +112,24 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
         "current": correction_payload(current) if current else None,
         "leaseUntil": task.lease_expires_at.isoformat() if task.lease_expires_at else None,
         "mine": task.claimed_by_id in (None, user.pk),
+        "comments": comments_payload(task.document),
     }
+
+
+def comments_payload(document: Document) -> list[dict[str, Any]]:
+    """What was said about a document, as the workbench reads it. Offsets are code points."""
+    return [
+        {
+            "id": comment.pk,
+            "author": str(comment.author),
+            "at": comment.created_at.isoformat(),
+            "body": comment.body,
+            "start": comment.start,
+            "end": comment.end,
+            "resolvedBy": str(comment.resolved_by) if comment.resolved_by else None,
+        }
+        for comment in comments_of(document=document)
+    ]
 
 
 def _beginning(text: str) -> str:

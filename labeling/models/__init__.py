@@ -1,11 +1,13 @@
 """What waits for people, and what they bring in and take out."""
 
+from labeling.models.comments import Comment
 from labeling.models.sampling import Cover, Fingerprint, Intake
 from labeling.models.standing import Standing, Tally
 from labeling.models.tasks import Task
 from labeling.models.transfer import ExportJob, ImportJob, JobStatus, TransferJob
 
 __all__ = [
+    "Comment",
     "Cover",
     "ExportJob",
     "Fingerprint",

@@ -1,5 +1,6 @@
 """Reading what waits, for whom, and how far the work is."""
 
+from labeling.selectors.comments import comment_get, comments_of
 from labeling.selectors.queue import (
     EXCERPT,
     Progress,
@@ -19,6 +20,8 @@ __all__ = [
     "EXCERPT",
     "Progress",
     "QueueRow",
+    "comment_get",
+    "comments_of",
     "corrections_latest",
     "done_rows",
     "progress_of",

@@ -30,6 +30,8 @@ PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "labeling:skip": ("post", (401, 404, 403, 404)),
     "labeling:renew": ("post", (401, 404, 403, 404)),
     "labeling:release": ("post", (401, 404, 403, 404)),
+    "labeling:comment": ("post", (401, 404, 403, 404)),
+    "labeling:comment_resolve": ("post", (401, 404, 403, 404)),
 }
 MACHINES: dict[str, str] = {
     "predict": "post",
@@ -46,10 +48,13 @@ OPERATORS = {"metrics"}
 BODIES: dict[str, dict[str, Any]] = {
     "labeling:submit": {"spans": [], "base_number": 0, "idempotency_key": "k"},
     "labeling:skip": {"reason": "unsure"},
+    "labeling:comment": {"body": "unsure", "idempotency_key": "k"},
+    "labeling:comment_resolve": {"resolved": True},
 }
 ARGUMENTS = {
     "slug": "orchard",
     "task_id": 1,
+    "comment_id": 1,
     "reference": "flagship@1",
     "token": "x",
     "document_id": UUID(int=1),

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 
 from audit.services import SYSTEM
 from corpus.models import Project
@@ -19,6 +21,7 @@ from labeling.services import queue_fill
 from tests.bundles import tiny_bundle
 
 Queue = Callable[..., list[Task]]
+Send = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +55,15 @@ def queue(project: Project, champion: ModelVersion) -> Queue:
         return list(Task.objects.filter(project=project).order_by("id"))
 
     return fill
+
+
+@pytest.fixture
+def send(client: Client, project: Project, ana: User) -> Send:
+    """POST as Ana."""
+    client.force_login(ana)
+
+    def call(path: str, body: Any, **headers: str) -> Any:
+        address = f"/projects/{project.slug}/review/{path}"
+        return client.post(address, body, content_type="application/json", headers=headers)
+
+    return call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,23 +16,9 @@ from corpus.services import LabelDraft, membership_set, project_create
 from feedback.models import Correction
 from labeling.models import Task
 from labeling.services import task_submit
-from tests.labeling.conftest import Queue
+from tests.labeling.conftest import Queue, Send
 
 pytestmark = pytest.mark.django_db
-
-Send = Callable[..., Any]
-
-
-@pytest.fixture
-def send(client: Client, project: Project, ana: User) -> Send:
-    """POST as Ana."""
-    client.force_login(ana)
-
-    def call(path: str, body: Any, **headers: str) -> Any:
-        address = f"/projects/{project.slug}/review/{path}"
-        return client.post(address, body, content_type="application/json", headers=headers)
-
-    return call
 
 
 def body(**changed: Any) -> dict[str, Any]:

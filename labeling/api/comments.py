@@ -1,0 +1,61 @@
+"""The JSON of comments on a text under review."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from labeling.api.access import ProjectView
+from labeling.api.review import TaskBased
+from labeling.selectors import comment_get
+from labeling.services import comment_add, comment_resolve
+from labeling.workbench import comments_payload
+
+
+class CommentBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What is said, and about which code points."""
+
+    body: str
+    idempotency_key: str
+    start: int | None = None
+    end: int | None = None
+
+
+class ResolveBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Is it settled?"""
+
+    resolved: bool
+
+
+class CommentAddView(TaskBased):
+    """POST: say something about the task's text; answers with all that was said."""
+
+    body = CommentBody
+
+    def post(self, request: Request, slug: str, task_id: int) -> Response:
+        body = cast(CommentBody, request.data)
+        document = self.task(task_id).document
+        comment_add(
+            document=document,
+            user=self.person,
+            body=body.body,
+            idempotency_key=body.idempotency_key,
+            start=body.start,
+            end=body.end,
+        )
+        return Response({"comments": comments_payload(document)})
+
+
+class CommentResolveView(ProjectView):
+    """POST: mark a comment as settled, or open it again; answers with all that was said."""
+
+    body = ResolveBody
+
+    def post(self, request: Request, slug: str, comment_id: int) -> Response:
+        body = cast(ResolveBody, request.data)
+        comment = comment_get(project=self.project, comment_id=comment_id)
+        comment_resolve(comment=comment, user=self.person, is_resolved=body.resolved)
+        return Response({"comments": comments_payload(comment.document)})
