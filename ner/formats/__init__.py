@@ -10,7 +10,21 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from ner.errors import FormatError
-from ner.formats import conll, csv_text, doccano, gmb_csv, jsonl, plain, prodigy, spacy_json
+from ner.formats import (
+    brat,
+    conll,
+    csv_text,
+    doccano,
+    gmb_csv,
+    hf,
+    jsonl,
+    label_studio,
+    label_studio_min,
+    plain,
+    prodigy,
+    spacy_docbin,
+    spacy_json,
+)
 from ner.formats.detection import detect
 from ner.formats.info import FormatInfo, Loss
 from ner.formats.record import Record
@@ -43,9 +57,14 @@ FORMATS: dict[str, FormatInfo] = {
         *csv_text.INFOS,
         *conll.INFOS,
         gmb_csv.INFO,
+        label_studio.INFO,
+        label_studio_min.INFO,
         doccano.INFO,
         prodigy.INFO,
+        spacy_docbin.INFO,
         spacy_json.INFO,
+        brat.INFO,
+        hf.INFO,
     )
 }
 

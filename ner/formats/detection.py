@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
+import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from ner.formats import conll, csv_text, gmb_csv
 from ner.formats.source import EmptyFile, NullCharacter, Source, UnknownFormat, numbered_lines, opened
@@ -23,10 +26,17 @@ _MAGIC = {
 
 def detect(source: Source) -> str:
     """The name of the format; a stream is rewound."""
+    if isinstance(source, Path) and source.is_dir():
+        return "brat"
     with opened(source) as stream:
         sample = stream.read(_SAMPLE_BYTES)
+        packed = sample.startswith(b"PK\x03\x04") and _is_brat(stream)
         if not isinstance(source, Path):
             stream.seek(0)
+    if packed:
+        return "brat"
+    if _is_docbin(sample):
+        return "spacy"
     for magic, kind in _MAGIC.items():
         if sample.startswith(magic):
             raise UnknownFormat(line=1, problem=f"The file is {kind}; nerapp reads {_READ}")
@@ -43,6 +53,26 @@ def detect(source: Source) -> str:
     if delimiter := csv_text.delimiter_of(first):
         return "tsv" if delimiter == "\t" else "csv"
     return "text"
+
+
+def _is_brat(stream: BinaryIO) -> bool:
+    """Whether an archive holds annotations; other tools' exports and office documents are archives too."""
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return False
+    return any(name.endswith(".ann") for name in names) or all(name.endswith((".txt", "/")) for name in names)
+
+
+def _is_docbin(sample: bytes) -> bool:
+    if not sample.startswith(b"x"):
+        return False
+    try:
+        start = zlib.decompressobj().decompress(sample, 64)
+    except zlib.error:
+        return False
+    return start[:1] >= b"\x80" and (b"version" in start or b"attrs" in start)
 
 
 def _whole_lines(sample: bytes) -> list[str]:
@@ -73,6 +103,14 @@ def _json_dialect(sample: str) -> str:
     keys, pair = _keys(sample)
     if pair:
         return "spacy_json"
+    if "data" in keys and keys & {"annotations", "completions", "predictions", "data.text"}:
+        return "label_studio"
+    if keys & {"annotation_id", "lead_time"} or any(
+        key.endswith(".labels") and key.replace(".labels", ".start") in keys for key in keys
+    ):
+        return "label_studio_min"
+    if "tokens" in keys and keys & {"ner_tags", "tags"}:
+        return "hf"
     if keys & {"answer", "_input_hash", "_task_hash", "_view_id"}:
         return "prodigy"
     if keys & {"Comments", "label", "labels", "label.start_offset", "entities.start_offset"}:

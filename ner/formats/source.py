@@ -49,9 +49,24 @@ class BadRow(FormatError):
 
 
 class BadSpan(FormatError):
-    """Line {line}: {problem}"""
+    """{where} {line}: {problem}"""
 
     code = "bad_span"
+
+    def __init__(self, *, where: str = "Line", **facts: object) -> None:
+        super().__init__(where=where, **facts)
+
+
+class BadRecord(FormatError):
+    """Text {line} of the file: {problem}."""
+
+    code = "bad_record"
+
+
+class TooLarge(FormatError):
+    """The file is too large: {problem}."""
+
+    code = "too_large"
 
 
 class UnknownFormat(FormatError):
@@ -151,11 +166,13 @@ def numbered_lines(
         yield number, line if keep_ends else line.removesuffix("\n").removesuffix("\r")
 
 
-def checked(text: str, spans: Iterable[Span], *, line: int, allow_overlap: bool = False) -> tuple[Span, ...]:
+def checked(
+    text: str, spans: Iterable[Span], *, line: int, where: str = "Line", allow_overlap: bool = False
+) -> tuple[Span, ...]:
     """The spans in order, checked against their text; errors name the line."""
     ordered = tuple(sorted(spans))
     try:
         validate_spans(text, ordered, allow_overlap=allow_overlap)
     except BadInput as error:
-        raise BadSpan(line=line, problem=str(error), cause=error.code) from error
+        raise BadSpan(where=where, line=line, problem=str(error), cause=error.code) from error
     return ordered

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-import msgspec
-
 from ner.formats.info import FormatInfo, Loss, field_losses
 from ner.formats.json_items import Item, NotJsonl, json_items
 from ner.formats.json_spans import spans_of
+from ner.formats.label_studio import write_array
 from ner.formats.record import Record
 from ner.formats.source import Reading, Source, opened
 from ner.formats.words import overlapping
@@ -39,12 +38,7 @@ def _record(item: Item, line: int, reading: Reading) -> Record:
 
 def write(records: Iterable[Record], stream: BinaryIO) -> None:
     """One array, a pair a line."""
-    encode = msgspec.json.Encoder().encode
-    separator = b"[\n"
-    for record in records:
-        stream.write(separator + encode([record.text, _facts(record)]))
-        separator = b",\n"
-    stream.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
+    write_array(([record.text, _facts(record)] for record in records), stream)
 
 
 def _facts(record: Record) -> dict[str, object]:

@@ -122,11 +122,14 @@ def told(record: Record, format: str) -> Counter[str]:
     return Counter(loss.code for loss in losses(record, format))
 
 
-def surfaces(record: Record) -> list[tuple[str, str]]:
-    return [
-        (INVISIBLE.sub("", record.text[s.start : s.end]), "_".join(s.label.split()))
-        for s in one_by_one(record.spans or ())
+def visible(record: Record, format: str) -> list[tuple[str, str]]:
+    """What a reader sees of the entities that are kept."""
+    spans = record.spans or ()
+    found = [
+        (INVISIBLE.sub("", record.text[span.start : span.end]), "_".join(span.label.split()))
+        for span in (spans if format == "brat" else one_by_one(spans))
     ]
+    return [pair for pair in found if pair[0]]
 
 
 def compare(record: Record, again: Record, lost: Counter[str], format: str) -> None:
@@ -140,7 +143,7 @@ def compare(record: Record, again: Record, lost: Counter[str], format: str) -> N
         if name in ("text", "place", "spans", "predicted", "metadata") or name in lost:
             continue
         if name == "id" and "numbered" in lost:
-            assert again.id.startswith("Sentence: ")
+            assert again.id.startswith(("Sentence: ", "doc-"))
         else:
             assert getattr(again, name) == getattr(record, name)
     if "metadata" in lost:
@@ -155,7 +158,7 @@ def compare(record: Record, again: Record, lost: Counter[str], format: str) -> N
     elif "unreviewed" in lost:
         assert again.spans == ()
     elif lost.keys() & {"spacing", "overlap", "blank_entity", "edges", "label"}:
-        assert surfaces(again) == [pair for pair in surfaces(record) if pair[0] or not lost["blank_entity"]]
+        assert visible(again, format) == visible(record, format)
     else:
         assert again.spans == record.spans
     if "confidence" not in lost and again.spans == record.spans:
@@ -171,6 +174,9 @@ def test_what_comes_back_is_what_was_written_but_for_the_losses_that_were_told(
     if format == "gmb_csv":
         # Its reader takes a sentence that occurs twice once.
         found = found[:1]
+    if format == "brat":
+        # Two files cannot have one name: ids that occur twice become numbers.
+        found = [replace(record, id=f"{record.id}{place}") for place, record in enumerate(found)]
     kept = [record for record in found if "blank_text" not in told(record, format)]
     content = written(found, format)
     if not kept:
