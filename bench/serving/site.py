@@ -101,10 +101,16 @@ class Site:
         )
 
     def web_start(
-        self, application: str = "nerapp.wsgi:application", *, workers: int = 2, threads: int = 8, **more: str
+        self,
+        application: str = "nerapp.wsgi:application",
+        *,
+        workers: int = 2,
+        threads: int = 8,
+        port: int = 0,
+        **more: str,
     ) -> int:
-        """Start gunicorn as `make run` does; returns its port."""
-        port = free_port()
+        """Start gunicorn as `make run` does, at a port of its own or at a given one; returns the port."""
+        port = port or free_port()
         metrics = Path(tempfile.mkdtemp(prefix="metrics", dir=self.home))
         with (self.home / "web.log").open("ab") as log:
             self.webs.append(

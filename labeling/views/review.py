@@ -20,6 +20,7 @@ from labeling.selectors import done_rows, progress_of, queue_rows, task_get, tex
 from labeling.services import task_claim
 from labeling.services.claims import task_take
 from labeling.views.access import person_of, project_of
+from labeling.views.look import look_of
 from labeling.workbench import LONG_LINE, SURE, pieces_of, task_payload
 
 
@@ -48,6 +49,7 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
         "task": payload,
         "lines": pieces_of(payload),
         "long_line": LONG_LINE,
+        "look": look_of(request),
         "queue": queue,
         "done": done_rows(project=found, user=person_of(request)),
         "config": {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,29 +14,11 @@ from playwright.sync_api import Page
 from corpus.models import Label, Project
 from corpus.services import document_store
 from labeling.models import Task
-from labeling.services import queue_fill, task_submit
+from labeling.services import comment_add, queue_fill, task_submit
 from tests.browser.conftest import LONG, Queue, Reviewer, SignIn
 
-PAYLOADS = (
-    "<script>window.__xss = 1</script>",
-    "<img src=x onerror=window.__xss=1>",
-    "<svg/onload=window.__xss=1>",
-    "</script><script>window.__xss=1</script>",
-    "<!--<script>window.__xss=1//-->",
-    '"><img src=x onerror=window.__xss=1>',
-    "' onmouseover='window.__xss=1' x='",
-    "javascript:window.__xss=1",
-    "<a href='javascript:window.__xss=1'>Ada Lovelace</a>",
-    "<iframe srcdoc='<script>parent.__xss=1</script>'></iframe>",
-    "{{ constructor.constructor('window.__xss=1')() }}",
-    "${window.__xss=1}",
-    "<style>@import 'javascript:window.__xss=1'</style>",
-    "<math><mtext></form><form><mglyph><style></math><img src onerror=window.__xss=1>",
-    "\u2028<script>window.__xss=1</script>\u2029",
-    "<details open ontoggle=window.__xss=1>",
-    "]]><script>window.__xss=1</script>",
-    "&lt;script&gt;window.__xss=1&lt;/script&gt;",
-)
+#: Forty ways to be run that a text, a name or a comment may try.
+PAYLOADS: list[str] = json.loads((Path(__file__).parents[1] / "data" / "xss.json").read_text("utf-8"))
 
 
 def violations(page: Page) -> list[str]:
@@ -46,15 +30,18 @@ def violations(page: Page) -> list[str]:
 def test_axe_finds_nothing(queue: Queue, sign_in: SignIn, ana: User, ben: User, scheme: str) -> None:
     task, following = queue(LONG, "Ann wrote a letter to Boston.")
     task_submit(task=following, user=ben, spans=[], base_number=0, idempotency_key="k", milliseconds=1)
+    comment_add(document=task.document, user=ben, body="Who?", idempotency_key="c", start=0, end=3)
     reviewer = sign_in(ana, color_scheme=scheme, reduced_motion="reduce")
     page = reviewer.review(task)
     assert violations(page) == []
     reviewer.press("j", "a", "j", "x", "j")
     page.locator("#span-list summary").click()
     assert violations(page) == []
-    reviewer.press("s")
-    assert violations(page) == []
-    reviewer.press("Escape", "?")
+    for keys in (["Space"], ["="], ["Shift+A"], ["/"], ["Shift+C"], ["s"]):
+        reviewer.press(*keys)
+        assert violations(page) == [], keys
+        reviewer.press("Escape")
+    reviewer.press("?")
     assert violations(page) == []
     reviewer.press("Escape")
     Task.objects.update(lease_expires_at=None, claimed_by=None)
@@ -71,18 +58,28 @@ def test_axe_finds_nothing(queue: Queue, sign_in: SignIn, ana: User, ben: User, 
     assert violations(page) == []
 
 
-def test_nothing_in_a_text_or_a_label_is_ever_run(
+def test_nothing_in_a_text_a_label_a_name_or_a_comment_is_ever_run(
     demo_project: Project, ana_at_work: Reviewer, ana: User
 ) -> None:
-    for number, payload in enumerate(PAYLOADS):
-        document_store(
-            project=demo_project, text=f"{number} Ada Lovelace {payload} London", external_id=payload
-        )
-    Label.objects.filter(label_set__project=demo_project).update(
-        title=PAYLOADS[1], description=PAYLOADS[0], guideline=PAYLOADS[5]
-    )
+    ana.first_name = PAYLOADS[1]
+    ana.save()
+    for place, label in enumerate(Label.objects.filter(label_set__project=demo_project)):
+        label.title, label.description, label.guideline = PAYLOADS[place : place + 30 : 10]
+        label.save()
     demo_project.name = PAYLOADS[3]
     demo_project.save()
+    for number in range(0, 40, 8):
+        payloads = PAYLOADS[number : number + 8]
+        document, _ = document_store(
+            project=demo_project,
+            text=f"{number} Ada Lovelace " + "\n".join(payloads) + " London",
+            external_id=payloads[0],
+            metadata={payload: payload for payload in payloads},
+        )
+        for payload in payloads:
+            comment_add(
+                document=document, user=ana, body=payload, idempotency_key=str(hash(payload)), start=0, end=9
+            )
     queue_fill(project=demo_project)
     page = ana_at_work.page
     page.add_init_script(
@@ -93,12 +90,17 @@ def test_nothing_in_a_text_or_a_label_is_ever_run(
         assert page.evaluate("() => document.getElementById('text').textContent") == re.sub(
             r"\r\n|\n|\r", "", task.document.text
         )
-        ana_at_work.press("j", "j", "1", "z", "s", "Escape")
+        assert (
+            page.locator("#comment-list .comment-body").all_inner_texts()
+            == PAYLOADS[8 * (task.pk - 1) : 8 * task.pk]
+        )
+        ana_at_work.press("j", "j", "1", "z", "Space", "Escape", "=", "Escape", "/", "Escape", "s", "Escape")
         task_submit(
             task=task, user=ana, spans=[], base_number=0, idempotency_key=f"k{task.pk}", milliseconds=1
         )
-    page.goto(ana_at_work.home)
-    assert page.get_by_role("heading", level=1).inner_text() == PAYLOADS[3]
+    for path in ("", "texts/"):
+        if page.goto(ana_at_work.home + path).ok:  # type: ignore[union-attr]
+            assert page.get_by_role("heading", level=1).inner_text() == PAYLOADS[3]
     assert page.evaluate("() => window.__xss === undefined")
 
 
@@ -124,6 +126,15 @@ def test_without_javascript_the_text_and_its_spans_can_be_read(
     reviewer.page.goto(f"{reviewer.home}review/")
     assert reviewer.page.locator("#text .mark").all_inner_texts() == ["Ada Lovelace", "London", "1835"]
     assert "Correcting needs JavaScript" in reviewer.page.locator("#inspector").inner_html()
+
+
+def test_the_bar_for_fingers_has_no_violation_either(queue: Queue, sign_in: SignIn, ana: User) -> None:
+    queue(LONG)
+    reviewer = sign_in(ana, has_touch=True, is_mobile=True)
+    box = reviewer.review() and reviewer.box("London")
+    reviewer.page.touchscreen.tap(box["x"] + 10, box["y"] + 8)
+    reviewer.page.get_by_role("toolbar", name="Selected text").wait_for()
+    assert violations(reviewer.page) == []
 
 
 @pytest.mark.parametrize("width", [390, 800, 1280])

@@ -147,7 +147,7 @@ test("time is told by the machine's span, in code points", () => {
   const work = review();
   work.relabel("s1", "org");
   work.add(20, 23, "per");
-  assert.deepEqual(Object.keys(work.decisions), ["26:32:geo", "19:22:per"]);
+  assert.deepEqual(Object.keys(work.clock.decisions), ["26:32:geo", "19:22:per"]);
 });
 
 test("from a human's correction nothing is a suggestion", () => {

@@ -40,6 +40,22 @@ def test_the_letters_of_the_workbench_are_no_labels_keys() -> None:
     assert frozenset(printed.stdout.strip()) == RESERVED_HOTKEYS
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node: the modules' own tests need it")
+def test_the_handbook_lists_the_keys_as_they_are() -> None:
+    program = (
+        f"import {{KEYS}} from '{MODULES / 'workbench' / 'keyboard.js'}';"
+        f"import {{keyText}} from '{MODULES / 'workbench' / 'keymap.js'}';"
+        "for (const [keys, , words] of KEYS)"
+        " console.log(`| ${keys.map((key) => '`' + keyText(key) + '`').join(' or ')} | ${words} |`)"
+    )
+    printed = subprocess.run(
+        ["node", "--input-type=module", "-e", program], capture_output=True, text=True, check=True
+    )
+    handbook = (HERE.parents[1] / "docs" / "labeling.md").read_text("utf-8")
+    table = handbook.split("<!-- keys", 1)[1].split("<!-- /keys", 1)[0]
+    assert [line for line in table.splitlines() if line.startswith("| `")] == printed.stdout.splitlines()
+
+
 def test_no_module_parses_text_as_html_or_code() -> None:
     forbidden = re.compile(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser"

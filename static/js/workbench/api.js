@@ -38,7 +38,12 @@ export class Api {
     return this.#call("POST", `tasks/${id}/renew`, {});
   }
 
-  /** What the outbox sends: `verb` is submit or skip. */
+  /** Settle a comment, or open it again. */
+  resolve(comment, resolved) {
+    return this.#call("POST", `comments/${comment}/resolve`, { resolved });
+  }
+
+  /** What the outbox sends: `verb` is submit, skip or comment. */
   close(id, verb, body) {
     return this.#call("POST", `tasks/${id}/${verb}`, body);
   }

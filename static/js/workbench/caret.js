@@ -53,10 +53,10 @@ export class Caret {
     const moves = {
       ArrowRight: () => step(text, this.#place, 1),
       ArrowLeft: () => step(text, this.#place, -1),
-      ArrowDown: () => this.#line(1),
-      ArrowUp: () => this.#line(-1),
-      Home: () => this.#edge(-1),
-      End: () => this.#edge(1),
+      ArrowDown: () => (wide ? this.#paragraph(1) : this.#line(1)),
+      ArrowUp: () => (wide ? this.#paragraph(-1) : this.#line(-1)),
+      Home: () => (wide ? 0 : this.#lineEdge(-1)),
+      End: () => (wide ? text.length : this.#lineEdge(1)),
     };
     if (!Object.hasOwn(moves, event.key)) return false;
     // Lines of a right-to-left text run the other way; the caret goes where the key points.
@@ -82,9 +82,28 @@ export class Caret {
     return direction > 0 ? this.#edge(1) : this.#edge(-1);
   }
 
-  #edge(direction) {
+  /** The end of the line as it is seen, in a direction of reading. */
+  #lineEdge(direction) {
+    const box = this.view.caretBox();
+    const line = this.view.root.querySelector(".caret")?.closest(".line");
+    if (!box || !line) return this.#edge(direction);
+    const sides = line.getBoundingClientRect();
+    const isRight = (direction > 0) === (getComputedStyle(line).direction === "ltr");
+    const place = this.view.offsetAt(isRight ? sides.right - 1 : sides.left + 1, box.top + box.height / 2);
+    return place !== null && (place - this.#place) * direction >= 0 ? place : this.#place;
+  }
+
+  /** The end of the paragraph in a direction; from there, that of the next one. */
+  #paragraph(direction) {
+    const edge = this.#edge(direction);
+    if (edge !== this.#place) return edge;
     const { text } = this.#review;
-    let place = this.#place;
+    return this.#edge(direction, stepCharacter(text, edge, direction));
+  }
+
+  #edge(direction, from = this.#place) {
+    const { text } = this.#review;
+    let place = from;
     if (direction > 0) while (place < text.length && !/[\r\n]/.test(text[place])) place += 1;
     else while (place > 0 && !/[\r\n]/.test(text[place - 1])) place -= 1;
     return place;

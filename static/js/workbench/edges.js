@@ -1,7 +1,6 @@
-/** The frame of the page: edges that can be put away, and the sheet of keys. */
+/** The edges of the page: they can be put away, and stay as they were left. */
 
-import { make } from "./dom.js";
-import { KEYS, keyText } from "./keyboard.js";
+import { readLook, writeLook } from "./preferences.js";
 
 const element = (id) => document.getElementById(id);
 
@@ -9,6 +8,7 @@ const element = (id) => document.getElementById(id);
 export function wireEdges() {
   const toggles = [...document.querySelectorAll(".wb-toggle")];
   const edge = (toggle) => element(toggle.getAttribute("aria-controls"));
+  const isOver = () => getComputedStyle(element("rail")).position === "fixed";
   const tell = () => {
     for (const toggle of toggles) {
       toggle.setAttribute("aria-expanded", String(getComputedStyle(edge(toggle)).display !== "none"));
@@ -16,16 +16,16 @@ export function wireEdges() {
   };
   for (const toggle of toggles) {
     toggle.addEventListener("click", () => {
-      const name = edge(toggle).id;
+      const { id } = edge(toggle);
       const isShown = toggle.getAttribute("aria-expanded") === "true";
-      document.body.classList.toggle(`no-${name}`, isShown);
-      document.body.classList.toggle(`with-${name}`, !isShown);
+      document.body.classList.toggle(`no-${id}`, isShown);
+      document.body.classList.toggle(`with-${id}`, !isShown);
       tell();
+      if (!isOver()) remember(id, isShown);
     });
   }
   document.addEventListener("pointerdown", (event) => {
-    const isOver = getComputedStyle(element("rail")).position === "fixed";
-    if (!isOver || event.target.closest("#rail, .wb-toggle")) return;
+    if (!isOver() || event.target.closest("#rail, .wb-toggle")) return;
     document.body.classList.remove("with-rail");
     tell();
   });
@@ -33,20 +33,22 @@ export function wireEdges() {
   tell();
 }
 
-/** The sheet of keys, from the table that the keyboard uses. */
-export function writeHelp() {
-  element("help-keys").replaceChildren(
-    ...KEYS.map(([keys, , words]) =>
-      make(
-        "tr",
-        {},
-        make("th", { scope: "row" }, ...keys.flatMap(printed)),
-        make("td", {}, words),
-      ),
-    ),
-  );
+function remember(edge, isAway) {
+  const look = readLook(document.cookie);
+  const away = new Set(look.away);
+  if (isAway) away.add(edge);
+  else away.delete(edge);
+  writeLook({ ...look, away: [...away] });
 }
 
-function printed(key, index) {
-  return [index ? " or " : "", make("kbd", {}, keyText(key))];
+/** The queue by a word of its texts or reasons. */
+export function wireQueueFilter() {
+  const field = element("queue-words");
+  const list = element("queue");
+  const apply = () => {
+    const wanted = field.value.trim().toLowerCase();
+    for (const row of list.children) row.hidden = Boolean(wanted) && !row.textContent.toLowerCase().includes(wanted);
+  };
+  field.addEventListener("input", apply);
+  new MutationObserver(apply).observe(list, { childList: true });
 }

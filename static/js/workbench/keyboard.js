@@ -1,5 +1,7 @@
 /** Keys to actions. The sheet on the page is made from the same table, so it cannot lie. */
 
+import { keyName, withOwn } from "./keymap.js";
+
 /** [keys, action, words]. Letters of labels are added by the project and may not be any of these. */
 export const KEYS = [
   [["j"], "next", "next span"],
@@ -8,39 +10,73 @@ export const KEYS = [
   [["a"], "accept", "accept the span"],
   [["x"], "reject", "reject the span, or take that back"],
   [["Delete", "Backspace"], "remove", "remove the span"],
+  [["Space"], "menu", "another label for the span or the marked text: type its name"],
+  [["="], "equal", "the same decision for all equal words in this text"],
+  [["Shift+a"], "above", "accept all that the model is sure enough of"],
   [["Alt+ArrowRight"], "endRight", "move the end forward by a character; with Ctrl by a word"],
   [["Alt+ArrowLeft"], "endLeft", "move the end back"],
   [["Alt+Shift+ArrowRight"], "startRight", "move the start forward; with Ctrl by a word"],
   [["Alt+Shift+ArrowLeft"], "startLeft", "move the start back"],
+  [["Alt+ArrowDown"], "endToken", "move the end forward by a token"],
+  [["Alt+ArrowUp"], "endTokenBack", "move the end back by a token"],
+  [["Alt+Shift+ArrowDown"], "startToken", "move the start forward by a token"],
+  [["Alt+Shift+ArrowUp"], "startTokenBack", "move the start back by a token"],
   [["v"], "toggleCaret", "mark text by keyboard: arrows move, Shift extends, a label's key marks"],
   [["z", "Ctrl+z"], "undo", "undo"],
   [["Shift+z", "Ctrl+y", "Ctrl+Shift+z"], "redo", "redo"],
+  [["/"], "filter", "show only some spans, by label, sureness or words"],
+  [["Shift+c"], "comment", "comment on the span, or on the text"],
   [["Enter"], "submit", "submit and go to the next text"],
   [["s"], "skip", "skip this text, with a reason"],
   [["Escape"], "leave", "leave what is open or chosen"],
-  [["?"], "help", "this sheet"],
+  [["?"], "help", "this sheet: keys and reading size"],
 ];
 
-const TABLE = new Map(KEYS.flatMap(([keys, action]) => keys.map((key) => [key, action])));
-const BY_WORD = new Map(
-  ["endRight", "endLeft", "startRight", "startLeft"].map((action) => {
-    const [[key]] = KEYS.find((row) => row[1] === action);
-    return [`Ctrl+${key}`, action];
-  }),
-);
+const EDGES = ["endRight", "endLeft", "startRight", "startLeft"];
 
 export class Keyboard {
+  #table = new Map();
+  #byWord = new Map();
+  #labels = [];
+  #own = {};
+
   /** `actions` has a function for each action of KEYS, `label(name)`, and `isComparing`. */
   constructor(actions, caret) {
     this.actions = actions;
     this.caret = caret;
-    this.labels = new Map();
+    this.setOwn({});
     // On the document: painting replaces the focused span, and its keys must still work.
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
   use(labels) {
-    this.labels = new Map(labels.filter((label) => label.hotkey).map((label) => [label.hotkey, label.name]));
+    this.#labels = labels;
+    this.setOwn(this.#own);
+  }
+
+  /** A person's own keys, by action. */
+  setOwn(own) {
+    this.#own = own;
+    this.rows = withOwn(KEYS, own);
+    this.#table = new Map(this.rows.flatMap(([keys, action]) => keys.map((key) => [key, action])));
+    this.#byWord = new Map(
+      this.rows
+        .filter(([, action]) => EDGES.includes(action))
+        .flatMap(([keys, action]) => keys.map((key) => [`Ctrl+${key}`, action])),
+    );
+    // A person's own key came first: the label keeps its chip.
+    this.hotkeys = new Map(
+      this.#labels.filter(({ hotkey }) => hotkey && !this.#table.has(hotkey)).map(({ hotkey, name }) => [hotkey, name]),
+    );
+  }
+
+  get labels() {
+    return this.#labels;
+  }
+
+  /** The first key of an action, to be printed on its control. */
+  keyOf(action) {
+    return this.rows.find((row) => row[1] === action)?.[0][0] ?? "";
   }
 
   #key(event) {
@@ -54,27 +90,10 @@ export class Keyboard {
       return;
     }
     const name = keyName(event);
-    const label = this.labels.get(name);
-    const action = TABLE.get(name) ?? BY_WORD.get(name);
+    const label = this.hotkeys.get(name);
+    const action = this.#table.get(name) ?? this.#byWord.get(name);
     if (label) this.actions.label(label);
-    else if (action) this.actions[action](BY_WORD.has(name));
-    else return;
+    else if (!action || this.actions[action](this.#byWord.has(name)) === false) return;
     event.preventDefault();
   }
-}
-
-function keyName(event) {
-  if (event.key === "?") return "?";
-  const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const parts = [(event.ctrlKey || event.metaKey) && "Ctrl", event.altKey && "Alt", event.shiftKey && "Shift", letter];
-  return parts.filter(Boolean).join("+");
-}
-
-/** A key as it is printed on the page. */
-export function keyText(key) {
-  const signs = { ArrowRight: "→", ArrowLeft: "←", Delete: "Del", Escape: "Esc" };
-  return key
-    .split("+")
-    .map((part) => signs[part] ?? part)
-    .join(" ");
 }

@@ -1,17 +1,20 @@
 /** What the page says: the last line, notices, and what a screen reader hears. */
 
 import { make } from "./dom.js";
+import { keyText } from "./keymap.js";
 import { count } from "./panel.js";
+import { isOpen } from "./state.js";
 
 const element = (id) => document.getElementById(id);
 
 export class LastLine {
   #draftsOnTheirWay = 0;
 
-  constructor(outbox, user, signIn) {
+  constructor(outbox, { user, signIn }, keyboard) {
     this.outbox = outbox;
     this.user = user;
     this.signIn = signIn;
+    this.keyboard = keyboard;
     this.savedAt = null;
     this.keepsDrafts = true;
   }
@@ -49,7 +52,7 @@ export class LastLine {
     const saved = element("saved");
     saved.replaceChildren(...this.#saved(review));
     saved.dataset.state = this.outbox.stuck.length ? "stuck" : this.outbox.connection;
-    const hint = review ? hints(review, isMarking) : [];
+    const hint = review ? hints(review, isMarking, (action) => keyText(this.keyboard.keyOf(action))) : [];
     element("hint").replaceChildren(...hint.flatMap(([keys, words]) => [make("kbd", {}, keys), ` ${words}  `]));
     for (const [id, isOn] of [
       ["submit", review],
@@ -68,6 +71,11 @@ export class LastLine {
   draftBegins() {
     this.#draftsOnTheirWay += 1;
     element("saved").setAttribute("aria-busy", "true");
+  }
+
+  /** This browser keeps no drafts any more. */
+  draftsEnd() {
+    this.keepsDrafts = false;
   }
 
   draftEnds() {
@@ -93,17 +101,17 @@ export class LastLine {
 }
 
 /** What the next key does, in words. */
-function hints(review, isMarking) {
+function hints(review, isMarking, keyOf) {
   const digits = review.task.labels.map((label) => label.hotkey).filter(Boolean);
   const labels = digits.length > 1 ? `${digits[0]}…${digits.at(-1)}` : (digits[0] ?? "");
   if (isMarking) {
-    return [["← →", "move"], ["Shift", "extend"], [labels, "mark as"], ["Esc", "leave"]];
+    return [["← →", "move"], ["Shift", "extend"], [labels, "mark as"], [keyOf("menu"), "by name"], ["Esc", "leave"]];
   }
   const span = review.activeSpan;
-  if (!span) return [["j", "next span"], ["u", "least sure"], ["v", "mark by keyboard"]];
+  if (!span) return [[keyOf("next"), "next span"], [keyOf("unsure"), "least sure"], [keyOf("toggleCaret"), "mark by keyboard"]];
   const unwanted = span.state === "rejected" ? "take back" : span.machine ? "reject" : "remove";
-  const accept = ["suggested", "rejected"].includes(span.state) ? [["a", "accept"]] : [];
-  return [...accept, ["x", unwanted], [labels, "relabel"], ["Alt →", "move the end"]];
+  const accept = isOpen(span) || span.state === "rejected" ? [[keyOf("accept"), "accept"]] : [];
+  return [...accept, [keyOf("reject"), unwanted], [labels, "relabel"], [keyOf("equal"), "all equal"], [keyOf("endRight"), "move the end"]];
 }
 
 function ago(moment) {

@@ -92,6 +92,17 @@ export function stepWord(text, unit, direction) {
   return place;
 }
 
+/** The next edge of a token in a direction; a token is a word or a sign by itself. */
+export function stepToken(text, unit, direction) {
+  let place = unit;
+  while (direction > 0 ? place < text.length : place > 0) {
+    const found = around(words, text, direction > 0 ? place : place - 1);
+    place = direction > 0 ? found.end : found.start;
+    if (/\S/.test(text.slice(found.start, found.end))) break;
+  }
+  return place;
+}
+
 /** The word at a place, or the one that ends there; null between words. */
 export function wordAt(text, unit) {
   for (const place of [unit, unit - 1]) {

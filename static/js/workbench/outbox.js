@@ -141,7 +141,7 @@ export class Outbox extends EventTarget {
 
   /** Tasks that are decided here and not yet known to the server. */
   get tasks() {
-    return this.entries.map((entry) => entry.task);
+    return this.entries.filter((entry) => entry.verb !== "comment").map((entry) => entry.task);
   }
 
   get waiting() {

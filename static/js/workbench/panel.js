@@ -1,35 +1,30 @@
 /** The edges of the page: the span inspector, the labels, the list of spans, the queue. */
 
 import { labelTag, make, percent } from "./dom.js";
+import { keyText } from "./keymap.js";
+import { SpanList } from "./list.js";
+import { stateWords } from "./render.js";
+import { isOpen } from "./state.js";
 
 /** What the model calls no entity at all. */
 const OUTSIDE = "O";
 const LEAST_LIKELY = 0.01;
 
-const STATES = {
-  suggested: "suggested by the model",
-  accepted: "accepted",
-  rejected: "rejected",
-  changed: "changed by you",
-  human: "marked by a person",
-};
-
 export class Panel {
   #review = null;
 
-  constructor({ actions, version }) {
+  constructor({ actions, keyboard }) {
     this.actions = actions;
-    this.version = version;
+    this.keyboard = keyboard;
     this.inspector = document.getElementById("inspector");
     this.labels = document.getElementById("labels");
     this.guideline = document.getElementById("guideline");
-    this.list = document.getElementById("span-list");
-    this.listCount = document.getElementById("span-count");
-    this.list.addEventListener("toggle", () => this.#paintList());
+    this.list = new SpanList(document.getElementById("span-list"), (id) => actions.choose(id));
   }
 
   use(review, armed) {
     this.#review = review;
+    this.list.use(review);
     this.labels.replaceChildren(
       ...review.task.labels.map((label) => {
         const button = make(
@@ -55,9 +50,7 @@ export class Panel {
     }
     this.#paintGuideline(shown);
     this.inspector.replaceChildren(...(span ? this.#span(span) : this.#overview(armed)));
-    const unsure = review.ordered.filter((other) => review.isUnsure(other)).length;
-    this.listCount.textContent = `${review.spans.size}${unsure ? `, ${unsure} unsure` : ""}`;
-    if (this.list.open) this.#paintList();
+    this.list.paint();
   }
 
   #paintGuideline(name) {
@@ -95,26 +88,33 @@ export class Panel {
         { class: "inspector-state" },
         label ? labelTag(label) : span.label,
         " ",
-        make("span", { class: `state ${stateClass(span)}` }, STATES[span.state]),
+        make("span", { class: `state ${stateClass(span)}` }, stateWords(span)),
       ),
     ];
     if (machine) rows.push(this.#machine(span, sure));
     if (span.alternatives.length && span.state !== "rejected") rows.push(this.#alternatives(span));
-    const accept = this.#button("accept", "Accept", "a");
-    accept.disabled = !["suggested", "rejected"].includes(span.state);
+    const accept = this.#button("accept", "Accept", true);
+    accept.disabled = !(isOpen(span) || span.state === "rejected");
     const unwanted = span.state === "rejected" ? "Take back" : machine ? "Reject" : "Remove";
     rows.push(
-      make("div", { class: "actions" }, accept, this.#button("reject", unwanted, "x")),
+      make(
+        "div",
+        { class: "actions" },
+        accept,
+        this.#button("reject", unwanted, true),
+        this.#button("menu", "Label…", true),
+        this.#button("equal", "All equal…", true),
+      ),
       make(
         "div",
         { class: "edges" },
         make("span", { class: "quiet" }, "Start"),
-        this.#button("startLeft", "◂", null, "Start back"),
-        this.#button("startRight", "▸", null, "Start forward"),
+        this.#button("startLeft", "◂", false, "Start back"),
+        this.#button("startRight", "▸", false, "Start forward"),
         make("span", { class: "mono quiet" }, `${from}–${to}`),
         make("span", { class: "quiet" }, "End"),
-        this.#button("endLeft", "◂", null, "End back"),
-        this.#button("endRight", "▸", null, "End forward"),
+        this.#button("endLeft", "◂", false, "End back"),
+        this.#button("endRight", "▸", false, "End forward"),
       ),
     );
     return rows.filter(Boolean);
@@ -129,7 +129,7 @@ export class Panel {
       review.offsets.toUtf16(end) === span.end;
     const said = same ? [] : [" said ", labelTag(review.labels.get(label) ?? { name: label, hue: 0, pattern: 0 }), ` ${start}–${end}`];
     const doubt = sure === null ? "" : `, ${percent(sure)} sure`;
-    return make("p", { class: "quiet" }, make("span", { class: "mono" }, this.version), ...said, doubt);
+    return make("p", { class: "quiet" }, make("span", { class: "mono" }, review.task.prediction.version), ...said, doubt);
   }
 
   #alternatives(span) {
@@ -151,38 +151,20 @@ export class Panel {
     return make("div", { class: "alternatives" }, make("span", { class: "quiet" }, "or"), ...rows);
   }
 
-  #button(action, text, key, name = null) {
+  #button(action, text, hasKey, name = null) {
     const button = make(
       "button",
       { type: "button", class: "button", "aria-label": name, title: name, "data-action": action },
       text,
-      key ? make("kbd", {}, key) : null,
+      hasKey ? make("kbd", {}, keyText(this.keyboard.keyOf(action))) : null,
     );
     button.addEventListener("click", () => this.actions[action](false));
     return button;
   }
-
-  #paintList() {
-    if (!this.list.open) return;
-    const review = this.#review;
-    const items = review.ordered.map((span) => {
-      const label = review.labels.get(span.label);
-      const button = make(
-        "button",
-        { type: "button", class: `span-row ${span.state}`, "aria-current": span.id === review.active ? "true" : null },
-        make("bdi", {}, review.surface(span)),
-        label ? labelTag(label) : span.label,
-        make("span", { class: "quiet number" }, span.machine?.confidence != null ? percent(span.machine.confidence) : ""),
-      );
-      button.addEventListener("click", () => this.actions.choose(span.id));
-      return make("li", {}, button);
-    });
-    this.list.querySelector("ol").replaceChildren(...items);
-  }
 }
 
 function stateClass(span) {
-  return { accepted: "good", changed: "good", human: "good", rejected: "bad", suggested: "" }[span.state];
+  return { accepted: "good", changed: "good", human: "good", rejected: "bad" }[span.state] ?? "";
 }
 
 export function count(number, noun) {

@@ -65,6 +65,8 @@ export class Pointer {
   #up(event) {
     if (!this.#inText || event.button !== 0) return;
     this.#inText = false;
+    // A finger selects by holding and then moves the ends: its bar marks (touch.js).
+    if (this.lastType === "touch") return;
     const marked = this.marked;
     if (!marked) return;
     // A double click on a span chooses it; only on bare text it marks the word.

@@ -64,6 +64,11 @@ export class TextView {
     touched.forEach((piece) => this.#paint(piece));
   }
 
+  /** Paint everything again: what is shown has changed. */
+  repaint() {
+    this.#pieces.forEach((piece) => this.#paint(piece));
+  }
+
   /** The caret of the caret mode, or null. */
   setCaret(place) {
     const before = this.#caret;
@@ -85,6 +90,35 @@ export class TextView {
     const box = element.getBoundingClientRect();
     const frame = this.root.closest(".wb-page").getBoundingClientRect();
     if (box.top < frame.top + 8 || box.bottom > frame.bottom - 8) element.scrollIntoView({ block: "center" });
+  }
+
+  scrollTo(offset) {
+    this.#pieces[this.#pieceAt(offset)].element.scrollIntoView({ block: "center" });
+  }
+
+  /** Which way the text runs at a place: ltr or rtl. */
+  directionAt(offset) {
+    const line = this.#pieces[this.#pieceAt(offset)].element.closest(".line");
+    return getComputedStyle(line).direction;
+  }
+
+  /** Where a stretch of text is on the screen. */
+  boxOf({ start, end }) {
+    const range = document.createRange();
+    const [from, to] = [this.#position(start), this.#position(end)];
+    range.setStart(from.node, from.offset);
+    range.setEnd(to.node, to.offset);
+    return range.getBoundingClientRect();
+  }
+
+  /** Where each piece of text stands from the top of the page, for the minimap. */
+  tops() {
+    const page = this.root.closest(".wb-page");
+    const origin = page.getBoundingClientRect().top - page.scrollTop;
+    return this.#pieces.map(({ start, end, element }) => {
+      const box = element.getBoundingClientRect();
+      return { start, end, top: box.top - origin, height: box.height };
+    });
   }
 
   // --- From the screen to the text and back -----------------------------------------------------------
@@ -205,6 +239,7 @@ export class TextView {
     if (up) classes.push(`up-${Math.min(up, 3)}`);
     if (review.isUnsure(span)) classes.push("unsure");
     if (span.id === review.active) classes.push("active");
+    else if (!review.isShown(span)) classes.push("dimmed");
     const isFirst = span.start === start;
     const isLast = span.end === end;
     if (isFirst) classes.push("first");
@@ -238,12 +273,23 @@ export class TextView {
 /** A span in words, as a screen reader says it. */
 export function describe(review, span) {
   const label = review.labels.get(span.label)?.title ?? span.label;
-  const words = { suggested: "suggested", accepted: "accepted", rejected: "rejected", changed: "changed", human: "" };
   const sure =
     span.state === "suggested" && span.machine?.confidence !== null && span.machine
       ? `${Math.round(span.machine.confidence * 100)} percent sure`
       : "";
-  return [review.surface(span), label, words[span.state], sure].filter(Boolean).join(", ");
+  return [review.surface(span), label, span.state === "human" ? "" : span.state, sure].filter(Boolean).join(", ");
+}
+
+/** How a span came to be as it is, in words. */
+export function stateWords(span) {
+  return {
+    suggested: "suggested by the model",
+    propagated: "as decided in another text",
+    accepted: "accepted",
+    rejected: "rejected",
+    changed: "changed by you",
+    human: "marked by a person",
+  }[span.state];
 }
 
 function lineElement(pieces) {

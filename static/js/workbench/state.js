@@ -5,15 +5,19 @@
  * is applying it backwards, and a long history of a large text stays small.
  */
 
+import { WorkClock } from "./clock.js";
 import { OffsetIndex } from "./offsets.js";
 import { SpanOrder } from "./order.js";
 
-const LONGEST_PAUSE_MS = 60_000;
+/** Proposed, by the model or from another text, and not decided yet. */
+export function isOpen(span) {
+  return span.state === "suggested" || span.state === "propagated";
+}
 
 export class Review extends EventTarget {
   #order;
-  #lastMoment = performance.now();
   #nextId = 0;
+  #batch = null;
 
   constructor(task, { allowOverlap, sure }) {
     super();
@@ -28,28 +32,35 @@ export class Review extends EventTarget {
     this.past = [];
     this.future = [];
     this.number = task.number;
-    this.spent = {};
-    this.milliseconds = 0;
+    this.clock = new WorkClock();
+    /** Which spans the filter lets through; all of them without one. */
+    this.isShown = () => true;
     const given = task.current ?? task.prediction;
     given.spans.forEach((span, index) => {
       const id = `s${index}`;
-      this.spans.set(id, this.#fromServer(id, span, task.current === null));
+      this.spans.set(id, this.#fromServer(id, span, task.current === null ? "suggested" : "human"));
+    });
+    (task.propagated ?? []).forEach((span, index) => {
+      const id = `p${index}`;
+      this.spans.set(id, this.#fromServer(id, span, "propagated"));
     });
     this.#order = new SpanOrder(this.spans.values());
   }
 
-  #fromServer(id, span, byMachine) {
-    const machine = byMachine
-      ? { start: span.start, end: span.end, label: span.label, confidence: span.confidence ?? null }
-      : null;
+  /** `state`: suggested by the model, propagated from another text's decision, or a human's. */
+  #fromServer(id, span, state) {
+    const machine =
+      state === "human"
+        ? null
+        : { start: span.start, end: span.end, label: span.label, confidence: span.confidence ?? null, first: state };
     return Object.freeze({
       id,
       start: this.offsets.toUtf16(span.start),
       end: this.offsets.toUtf16(span.end),
       label: span.label,
-      state: byMachine ? "suggested" : "human",
+      state,
       machine,
-      alternatives: byMachine ? (span.alternatives ?? []) : [],
+      alternatives: state === "suggested" ? (span.alternatives ?? []) : [],
     });
   }
 
@@ -72,13 +83,13 @@ export class Review extends EventTarget {
   }
 
   isUnsure(span) {
-    return span.state === "suggested" && (span.machine?.confidence ?? 1) < this.sure;
+    return isOpen(span) && (span.machine?.confidence ?? 1) < this.sure;
   }
 
   /** Suggestions that the reviewer has not touched, the least certain first. */
   get undecided() {
     return this.ordered
-      .filter((span) => span.state === "suggested")
+      .filter((span) => isOpen(span) && this.isShown(span))
       .sort((a, b) => (a.machine.confidence ?? 1) - (b.machine.confidence ?? 1));
   }
 
@@ -91,13 +102,13 @@ export class Review extends EventTarget {
     this.#tell([before, this.activeSpan], false);
   }
 
-  /** The span after or before the active one in reading order. */
+  /** The span after or before the active one in reading order, among those that the filter lets through. */
   neighbour(direction) {
     const spans = this.ordered;
-    if (!spans.length) return null;
-    const at = this.active ? this.#order.indexOf(this.activeSpan) : -1;
-    if (at < 0) return spans[direction > 0 ? 0 : spans.length - 1];
-    return spans[at + direction] ?? null;
+    const active = this.active ? this.#order.indexOf(this.activeSpan) : -1;
+    let at = active >= 0 ? active + direction : direction > 0 ? 0 : spans.length - 1;
+    while (spans[at] && !this.isShown(spans[at])) at += direction;
+    return spans[at] ?? null;
   }
 
   // --- Changes ----------------------------------------------------------------------------------------
@@ -120,13 +131,13 @@ export class Review extends EventTarget {
   reject(id) {
     const span = this.spans.get(id);
     if (!span) return;
-    if (span.state === "rejected") this.#replace(span, { ...this.#original(span), state: "suggested" });
+    if (span.state === "rejected") this.#replace(span, { ...this.#original(span), state: span.machine.first ?? "suggested" });
     else this.#change([this.#without(span)], span.machine ? id : this.#nearest(span));
   }
 
   accept(id) {
     const span = this.spans.get(id);
-    if (!span || (span.state !== "suggested" && span.state !== "rejected")) return;
+    if (!span || !(isOpen(span) || span.state === "rejected")) return;
     const inTheWay = this.allowOverlap ? [] : this.#inTheWay(span.start, span.end, id);
     const edits = inTheWay.map((other) => this.#without(other));
     this.#change([...edits, { id, before: span, after: Object.freeze({ ...span, state: "accepted" }) }], id);
@@ -166,13 +177,29 @@ export class Review extends EventTarget {
     return [low, high];
   }
 
+  /** Several changes as one step, painted once. Says whether anything changed. */
+  together(act) {
+    this.#batch = new Map();
+    const { active } = this;
+    act();
+    const edits = [...this.#batch.values()].filter(({ before, after }) => before !== after);
+    this.#batch = null;
+    if (!edits.length) return false;
+    this.past.push({ edits, open: false });
+    this.future = [];
+    this.active = this.spans.has(active) ? active : null;
+    this.#clock(edits);
+    this.#tell(edits.flatMap(({ before, after }) => [before, after]), true);
+    return true;
+  }
+
   /** Put a chosen set of spans in the place of all others: what a merge decided. */
   replaceAll(spans, number) {
     this.number = number;
     const edits = [...this.spans.values()].map((span) => ({ id: span.id, before: span, after: null }));
     for (const span of spans) {
       const id = this.#freshId();
-      edits.push({ id, before: null, after: this.#fromServer(id, span, false) });
+      edits.push({ id, before: null, after: this.#fromServer(id, span, "human") });
     }
     this.#change(edits, null);
   }
@@ -209,13 +236,6 @@ export class Review extends EventTarget {
       }));
   }
 
-  /** Milliseconds by span, under the names that the server knows them by. */
-  get decisions() {
-    const result = {};
-    for (const [name, ms] of Object.entries(this.spent)) result[name] = Math.round(ms);
-    return result;
-  }
-
   /** Everything that must survive a reload. */
   get draft() {
     return {
@@ -224,8 +244,8 @@ export class Review extends EventTarget {
       past: this.past,
       future: this.future,
       active: this.active,
-      spent: this.spent,
-      milliseconds: Math.round(this.milliseconds),
+      spent: this.clock.spent,
+      milliseconds: Math.round(this.clock.milliseconds),
     };
   }
 
@@ -235,22 +255,12 @@ export class Review extends EventTarget {
     this.past = draft.past;
     this.future = draft.future;
     this.active = this.spans.has(draft.active) ? draft.active : null;
-    this.spent = draft.spent;
-    this.milliseconds = draft.milliseconds;
+    Object.assign(this.clock, { spent: draft.spent, milliseconds: draft.milliseconds });
     this.#order = new SpanOrder(this.spans.values());
   }
 
   get isTouched() {
     return this.past.length > 0;
-  }
-
-  /** Count the time since the last moment of work; long pauses count as one minute. */
-  passTime() {
-    const now = performance.now();
-    const passed = Math.min(now - this.#lastMoment, LONGEST_PAUSE_MS);
-    this.#lastMoment = now;
-    this.milliseconds += passed;
-    return passed;
   }
 
   // --- Inside -----------------------------------------------------------------------------------------
@@ -294,6 +304,10 @@ export class Review extends EventTarget {
   }
 
   #change(edits, active, join = false) {
+    if (this.#batch) {
+      this.#collect(edits);
+      return;
+    }
     const last = this.past.at(-1);
     if (join && last?.open && last.edits.length === 1 && last.edits[0].id === edits[0].id) {
       last.edits[0].after = edits[0].after;
@@ -303,6 +317,15 @@ export class Review extends EventTarget {
     this.future = [];
     this.active = active;
     this.#clock(edits);
+    this.#apply(edits);
+    this.#tell(edits.flatMap(({ before, after }) => [before, after]), true);
+  }
+
+  #collect(edits) {
+    for (const { id, before, after } of edits) {
+      const first = this.#batch.get(id);
+      this.#batch.set(id, { id, before: first ? first.before : before, after });
+    }
     this.#apply(edits);
   }
 
@@ -320,25 +343,27 @@ export class Review extends EventTarget {
       else this.spans.delete(id);
       if (after) this.#order.insert(after);
     }
-    this.#tell(edits.flatMap(({ before, after }) => [before, after]), true);
   }
 
   #settle(edits, side) {
+    const was = this.activeSpan;
     const back = edits.findLast((edit) => edit[side] !== null);
     this.active = back ? back.id : null;
-    this.#tell([this.activeSpan], true);
+    this.#tell([was, this.activeSpan, ...edits.flatMap(({ before, after }) => [before, after])], true);
   }
 
   #clock(edits) {
-    const passed = this.passTime();
-    const span = edits.at(-1).after ?? edits.at(-1).before;
+    this.clock.spend(edits.map(({ before, after }) => this.#nameForServer(after ?? before)));
+  }
+
+  /** A decision is known to the server by what the machine had said, else by what is there now. */
+  #nameForServer(span) {
     const { start, end, label } = span.machine ?? {
       start: this.offsets.toCodePoint(span.start),
       end: this.offsets.toCodePoint(span.end),
       label: span.label,
     };
-    const name = `${start}:${end}:${label}`;
-    this.spent[name] = (this.spent[name] ?? 0) + passed;
+    return `${start}:${end}:${label}`;
   }
 
   #tell(spans, changed) {

@@ -1,0 +1,81 @@
+/** Many decisions at once: how many is said before, and it is one step to undo. */
+
+import { labelTag, make } from "./dom.js";
+import { above, acceptAll } from "./equal.js";
+import { place, whenLeft } from "./relabel.js";
+
+const element = (id) => document.getElementById(id);
+
+export class Bulk {
+  #review = null;
+  #chosen = [];
+  #onDone = () => {};
+
+  /** `goBack` puts the focus into the text again. */
+  constructor(view, sure, goBack) {
+    this.view = view;
+    this.sheet = element("above");
+    this.equalSheet = element("equal");
+    this.sheet.querySelector("[type=range]").value = Math.round(sure * 100);
+    this.sheet.addEventListener("input", () => this.#count());
+    this.sheet.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#accept();
+    });
+    for (const sheet of [this.sheet, this.equalSheet]) whenLeft(sheet, goBack);
+  }
+
+  /** Ask from which confidence on suggestions are accepted. */
+  askAbove(review, onDone) {
+    this.#review = review;
+    this.#onDone = onDone;
+    this.sheet.showPopover();
+    this.#count();
+    place(this.sheet, element("above-open").getBoundingClientRect());
+    this.sheet.querySelector("[type=range]").focus();
+  }
+
+  #count() {
+    const threshold = Number(this.sheet.elements.threshold.value);
+    this.#chosen = above(this.#review, threshold / 100);
+    const all = this.#review.undecided.length;
+    this.sheet.elements.at.value = `${threshold} %`;
+    element("above-count").textContent = `${this.#chosen.length} of ${all} undecided suggestions are that sure.`;
+    const button = this.sheet.querySelector("[type=submit]");
+    button.textContent = `Accept ${this.#chosen.length}`;
+    button.disabled = this.#chosen.length === 0;
+  }
+
+  #accept() {
+    const number = this.#chosen.length;
+    if (!number) return;
+    acceptAll(this.#review, this.#chosen);
+    this.sheet.hidePopover();
+    this.#onDone(`Accepted ${number}. Undo takes all of them back.`);
+  }
+
+  /** Ask what is to happen to the same words elsewhere. */
+  askEqual(span, marks, rejects, { mark, reject }) {
+    const review = this.view.review;
+    const label = review.labels.get(span.label);
+    const isRejected = span.state === "rejected";
+    const choices = [
+      marks.length && [mark, "Mark ", marks.length, " as ", label ? labelTag(label) : span.label],
+      rejects.length && [reject, "Reject ", rejects.length],
+    ].filter(Boolean);
+    if (isRejected) choices.reverse();
+    const buttons = choices.map(([act, ...words], index) => {
+      const button = make("button", { type: "button", class: index ? "button" : "button primary" }, ...words);
+      button.addEventListener("click", () => {
+        this.equalSheet.hidePopover();
+        act();
+      });
+      return button;
+    });
+    element("equal-words").replaceChildren("The other places of ", make("bdi", {}, `“${review.surface(span)}”`));
+    this.equalSheet.querySelector(".actions").replaceChildren(...buttons);
+    this.equalSheet.showPopover();
+    place(this.equalSheet, this.view.boxOf(span));
+    buttons[0].focus();
+  }
+}
