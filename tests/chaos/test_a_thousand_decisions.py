@@ -1,7 +1,7 @@
-"""A thousand decisions through cut networks, killed tabs, browsers and servers, and ended sessions: each once.
+"""A thousand decisions through cut networks, killed tabs, browsers and servers, ended sessions: each once.
 
-Every decision is written into a history file before its key is pressed; at the end the file and the database are
-compared, decision by decision.
+Every decision is written into a history file before its key is pressed; at the end the file and the
+database are compared, decision by decision.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import random
 import re
 import signal
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,12 +133,11 @@ class Reviewer:
         context.add_cookies([{"name": name, "value": value, "url": self.base}])
 
     def answers(self) -> bool:
-        import urllib.request
-
-        with contextlib.suppress(OSError):
+        try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/live", timeout=2) as answer:
                 return bool(answer.status == 200)
-        return False
+        except OSError:
+            return False
 
     def open(self) -> Page:
         page = self.context.new_page()
