@@ -90,17 +90,15 @@ def test_nothing_in_a_text_a_label_a_name_or_a_comment_is_ever_run(
         assert page.evaluate("() => document.getElementById('text').textContent") == re.sub(
             r"\r\n|\n|\r", "", task.document.text
         )
-        assert (
-            page.locator("#comment-list .comment-body").all_inner_texts()
-            == PAYLOADS[8 * (task.pk - 1) : 8 * task.pk]
-        )
+        said = [payload.strip() for payload in PAYLOADS[8 * (task.pk - 1) : 8 * task.pk]]
+        assert page.locator("#comment-list .comment-body").all_inner_texts() == said
         ana_at_work.press("j", "j", "1", "z", "Space", "Escape", "=", "Escape", "/", "Escape", "s", "Escape")
         task_submit(
             task=task, user=ana, spans=[], base_number=0, idempotency_key=f"k{task.pk}", milliseconds=1
         )
-    for path in ("", "texts/"):
-        if page.goto(ana_at_work.home + path).ok:  # type: ignore[union-attr]
-            assert page.get_by_role("heading", level=1).inner_text() == PAYLOADS[3]
+    page.goto(f"{ana_at_work.home}texts/")
+    page.goto(ana_at_work.home)
+    assert page.get_by_role("heading", level=1).inner_text() == PAYLOADS[3]
     assert page.evaluate("() => window.__xss === undefined")
 
 

@@ -15,10 +15,11 @@ export class Bulk {
   constructor(view, sure, goBack) {
     this.view = view;
     this.sheet = element("above");
+    this.form = element("above-form");
     this.equalSheet = element("equal");
-    this.sheet.querySelector("[type=range]").value = Math.round(sure * 100);
-    this.sheet.addEventListener("input", () => this.#count());
-    this.sheet.addEventListener("submit", (event) => {
+    this.form.elements.threshold.value = Math.round(sure * 100);
+    this.form.addEventListener("input", () => this.#count());
+    this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#accept();
     });
@@ -32,16 +33,16 @@ export class Bulk {
     this.sheet.showPopover();
     this.#count();
     place(this.sheet, element("above-open").getBoundingClientRect());
-    this.sheet.querySelector("[type=range]").focus();
+    this.form.elements.threshold.focus();
   }
 
   #count() {
-    const threshold = Number(this.sheet.elements.threshold.value);
+    const threshold = Number(this.form.elements.threshold.value);
     this.#chosen = above(this.#review, threshold / 100);
     const all = this.#review.undecided.length;
-    this.sheet.elements.at.value = `${threshold} %`;
+    this.form.elements.at.value = `${threshold} %`;
     element("above-count").textContent = `${this.#chosen.length} of ${all} undecided suggestions are that sure.`;
-    const button = this.sheet.querySelector("[type=submit]");
+    const button = this.form.querySelector("[type=submit]");
     button.textContent = `Accept ${this.#chosen.length}`;
     button.disabled = this.#chosen.length === 0;
   }

@@ -229,7 +229,8 @@ export class Workbench {
     this.review = null;
     this.#upcoming = null;
     element("text").replaceChildren();
-    for (const id of ["document-name", "reason", "version"]) element(id).textContent = "";
+    for (const id of ["reason", "version"]) element(id).textContent = "";
+    element("document-name").textContent = "No text";
     this.touch.paint();
   }
 
