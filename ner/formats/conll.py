@@ -15,9 +15,8 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import BinaryIO, Literal
+from functools import lru_cache, partial
+from typing import BinaryIO, Literal, NamedTuple, NoReturn
 
 from ner.errors import FormatError
 from ner.formats.info import FormatInfo
@@ -38,8 +37,7 @@ class BadTagSequence(FormatError):
     code = "bad_tag_sequence"
 
 
-@dataclass(frozen=True, slots=True)
-class TaggedToken:
+class TaggedToken(NamedTuple):
     """A word and its tag, with the line and the column where the tag stands, and what surrounds it."""
 
     word: str
@@ -59,6 +57,8 @@ class TagReader:
             frozenset(("iob1", "iob2", "bioes")) if scheme == "auto" else frozenset((scheme,))
         )
         self._reading = reading
+        #: Pairs of neighbours that every possible scheme allows: a file has few, and many tokens.
+        self._usual: set[tuple[str, str]] = set()
 
     def record(self, words: list[TaggedToken], id: str = "", *, reviewed: bool = True) -> Record:
         """One sentence; every entity the tags name in any scheme, after checking that they may."""
@@ -67,7 +67,7 @@ class TagReader:
         start = end = position = 0
         open_label, previous = "", OUTSIDE
         for word in words:
-            prefix, label = _tag_parts(word)
+            prefix, label = _tag_parts(word.tag) or _no_tag(word)
             self._check(previous, word.tag, word.line)
             starts = label and (
                 prefix in _ALWAYS_FIRST or label != open_label or previous[0] in _LAST_OF_ENTITY
@@ -91,8 +91,13 @@ class TagReader:
         return Record(text, checked(text, spans, line=line) if reviewed else None, id, place=line)
 
     def _check(self, previous: str, tag: str, line: int) -> None:
+        if (previous, tag) in self._usual:
+            return
         remaining = frozenset(scheme for scheme in self._possible if _may_follow(scheme, previous, tag))
-        if remaining:
+        if remaining == self._possible:
+            self._usual.add((previous, tag))
+        elif remaining:
+            # A pair that fewer schemes allow; what all of more allowed, all of fewer allow.
             self._possible = remaining
         elif self._reading.repair:
             self._reading.report.repaired += 1
@@ -101,11 +106,15 @@ class TagReader:
             raise BadTagSequence(line=line, tag=tag, previous=previous, scheme=names)
 
 
-def _tag_parts(word: TaggedToken) -> tuple[str, str]:
-    prefix, label = split_tag(word.tag)
-    if word.tag != OUTSIDE and (prefix not in _PREFIXES or not label):
-        raise BadRow(line=word.line, column=word.column, problem=f"{word.tag!r} is not a tag")
-    return prefix, label
+@lru_cache(maxsize=1000)
+def _tag_parts(tag: str) -> tuple[str, str] | None:
+    """Prefix and label; None when it is no tag."""
+    prefix, label = split_tag(tag)
+    return (prefix, label) if tag == OUTSIDE or (prefix in _PREFIXES and label) else None
+
+
+def _no_tag(word: TaggedToken) -> NoReturn:
+    raise BadRow(line=word.line, column=word.column, problem=f"{word.tag!r} is not a tag")
 
 
 def _may_follow(scheme: Scheme, previous: str, tag: str) -> bool:
@@ -196,6 +205,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|(.))")
 _UNESCAPES = {char: f"\\{name}" for name, char in _ESCAPES.items()}
 
 
+@lru_cache(maxsize=1000)
 def _spacing(column: str) -> tuple[str, str | None]:
     """What stands before and after a word."""
     facts = dict(part.partition("=")[::2] for part in column.split("|"))

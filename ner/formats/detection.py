@@ -109,7 +109,7 @@ def _json_dialect(sample: str) -> str:
         key.endswith(".labels") and key.replace(".labels", ".start") in keys for key in keys
     ):
         return "label_studio_min"
-    if "tokens" in keys and keys & {"ner_tags", "tags"}:
+    if keys == {"names"} or keys & {"ner_tags", "features.ner_tags", "features.tags"}:
         return "hf"
     if keys & {"answer", "_input_hash", "_task_hash", "_view_id"}:
         return "prodigy"

@@ -38,8 +38,11 @@ def read(source: Source, reading: Reading) -> Iterator[Record]:
     names: list[str] = []
     with opened(source) as stream:
         for line, item in json_items(stream, reading):
-            if isinstance(item, dict) and "tokens" not in item and (found := _names(item)):
-                names = found
+            described = None
+            if isinstance(item, dict) and not isinstance(item.get("tokens"), list):
+                described = _names(item)
+            if described:
+                names = described
                 continue
             record = reading.attempt(_record, item, line, names, tags, reading)
             if record is not None:

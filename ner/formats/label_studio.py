@@ -18,6 +18,7 @@ import msgspec
 from ner.errors import BadInput
 from ner.formats.info import LOSSES, FormatInfo, Loss
 from ner.formats.json_items import Item, NotJsonl, json_items
+from ner.formats.json_spans import faultless_spans
 from ner.formats.jsonl import id_of, name_of
 from ner.formats.offset_units import AmbiguousOffsets, OffsetJudge
 from ner.formats.record import Record
@@ -147,6 +148,8 @@ def spans_in(
     text: str, bodies: list[dict[str, Any]], line: int, reading: Reading, unit: OffsetUnit
 ) -> tuple[Span, ...]:
     """Checked spans, whatever their offsets count."""
+    if unit == "codepoint" and (quick := faultless_spans(text, bodies)) is not None:
+        return quick
     try:
         return read_spans(text, bodies, allow_overlap=reading.allow_overlap, unit=unit)
     except BadInput as error:

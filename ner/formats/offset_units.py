@@ -23,7 +23,8 @@ class OffsetJudge:
 
     def unit(self, text: str, spans: Iterable[Mapping[str, Any]], line: int) -> OffsetUnit:
         """The unit of one record, by all of its spans; of one where both units fit, the unit of the file."""
-        if text.isascii():
+        # One unit each below U+10000: both counts are the same.
+        if text.isascii() or max(text) < "\U00010000":
             return "codepoint"
         bodies = [{**span, "label": "x"} for span in spans]
         points, units = _places(text, bodies, "codepoint"), _places(text, bodies, "utf16")

@@ -71,8 +71,8 @@ def read(source: Source, reading: Reading) -> Iterator[Record]:
     """One record for each document."""
     with opened(source) as stream, TemporaryFile() as unpacked:
         _unpack(stream, unpacked)
-        with mmap.mmap(unpacked.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            yield from _records(content, reading)
+        # Not closed by hand, for its parts point into it: it goes when they do.
+        yield from _records(mmap.mmap(unpacked.fileno(), 0, access=mmap.ACCESS_READ), reading)
 
 
 def _unpack(stream: BinaryIO, target: IO[bytes]) -> None:
@@ -100,15 +100,12 @@ def _records(content: mmap.mmap, reading: Reading) -> Iterator[Record]:
         docs = _Docs(parts)
     except (msgspec.DecodeError, ValueError, TypeError) as error:
         raise NotDocBin(line=1, problem=str(error)) from error
-    try:
-        if not docs.count:
-            raise EmptyFile(line=1)
-        for number in range(docs.count):
-            record = reading.attempt(docs.record, number, reading)
-            if record is not None:
-                yield record
-    finally:
-        docs.release()
+    if not docs.count:
+        raise EmptyFile(line=1)
+    for number in range(docs.count):
+        record = reading.attempt(docs.record, number, reading)
+        if record is not None:
+            yield record
 
 
 class _Docs:
@@ -131,13 +128,7 @@ class _Docs:
             or min(lengths, default=0) < 0
         ):
             raise ValueError("its parts do not fit together")
-        lengths.release()
         self.strings = Strings(parts.strings)
-
-    def release(self) -> None:
-        """Let go of the file."""
-        for view in (self.tokens, self.parts.tokens, self.parts.spaces, self.parts.lengths):
-            view.release()
 
     def column(self, name: int, first: int, last: int) -> list[int]:
         """One attribute of the tokens of a document."""
