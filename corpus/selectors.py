@@ -36,14 +36,19 @@ def projects_visible(user: User | AnonymousUser) -> QuerySet[Project]:
     return Project.objects.filter(memberships__user=user)
 
 
+def permissions_in(*, project: Project, user: User | AnonymousUser) -> frozenset[str]:
+    """All that this person may do in this project."""
+    if not user.is_authenticated or not user.is_active:
+        return frozenset()
+    if user.is_superuser:
+        return frozenset().union(*PERMISSIONS.values())
+    roles = Membership.objects.filter(project=project, user=user).values_list("role", flat=True)
+    return frozenset().union(*(PERMISSIONS[role] for role in roles))
+
+
 def project_allows(*, project: Project, user: User | AnonymousUser, permission: str) -> bool:
     """May this person do this in this project?"""
-    if not user.is_authenticated or not user.is_active:
-        return False
-    if user.is_superuser:
-        return True
-    role = Membership.objects.filter(project=project, user=user).values_list("role", flat=True)
-    return any(permission in PERMISSIONS[name] for name in role)
+    return permission in permissions_in(project=project, user=user)
 
 
 def project_require(*, project: Project, user: User | AnonymousUser, permission: str) -> None:

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from labeling.api import comments
 from labeling.api import review as api
+from labeling.views.insights import examples, insights
 from labeling.views.project import project
 from labeling.views.review import review
 from labeling.views.texts import text_next, texts
@@ -16,6 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/", project, name="project"),
     path("<slug:slug>/texts/", texts, name="texts"),
     path("<slug:slug>/texts/<uuid:document_id>/next", text_next, name="text_next"),
+    path("<slug:slug>/insights/", insights, name="insights"),
+    path("<slug:slug>/insights/examples/", examples, name="insights_examples"),
     path("<slug:slug>/review/", review, name="review"),
     path("<slug:slug>/review/next", api.NextView.as_view(), name="next"),
     path("<slug:slug>/review/queue", api.QueueView.as_view(), name="queue"),

@@ -299,6 +299,111 @@ def line_chart(
     )
 
 
+# --- Bars: counts side by side, stretch by stretch ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One count."""
+
+    series: str
+    name: str
+    value: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class BarGroup:
+    """What was counted in one stretch, with room for the pointer."""
+
+    name: str
+    bars: list[Bar]
+    x: float
+    width: float
+    middle: float
+    is_named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BarsChart:
+    """Counts from zero, one group of bars for each stretch."""
+
+    title: str
+    names: list[tuple[str, str]]
+    groups: list[BarGroup]
+    ticks: list[Tick]
+    width: int
+    height: int
+    left: int
+    right: float
+    bottom: float
+    is_small: bool
+
+
+def bars_chart(
+    *,
+    title: str,
+    names: Sequence[tuple[str, str]],
+    groups: Sequence[tuple[str, Sequence[int]]],
+    width: int = 640,
+    height: int = 200,
+    is_small: bool = False,
+) -> BarsChart:
+    """`names` are (series, name); each group is (name, one count per series)."""
+    left, right, top, bottom = (8 if is_small else 44), width - 8, 14, height - 22
+    highest = max((value for _, values in groups for value in values), default=0)
+    step = max(_round_step(highest or 1.0), 1.0)
+    ceiling = step * max(ceil(highest / step - 1e-9), 1)
+    slot = (right - left) / max(len(groups), 1)
+    gap = min(slot * 0.2, 12)
+    each = (slot - gap) / max(len(names), 1)
+    every = len(groups) - 1 if is_small else max(ceil(len(groups) / 8), 1)
+
+    def group(index: int, name: str, values: Sequence[int]) -> BarGroup:
+        x = left + slot * index
+        bars = []
+        for place, ((series, series_name), value) in enumerate(zip(names, values, strict=True)):
+            tall = round((bottom - top) * value / ceiling, 1)
+            bars.append(
+                Bar(
+                    series=series,
+                    name=series_name,
+                    value=value,
+                    x=round(x + gap / 2 + each * place, 1),
+                    y=round(bottom - tall, 1),
+                    width=round(max(each - 1, 0.5), 1),
+                    height=tall,
+                )
+            )
+        return BarGroup(
+            name=name,
+            bars=bars,
+            x=round(x, 1),
+            width=round(slot, 1),
+            middle=round(x + slot / 2, 1),
+            is_named=not index % max(every, 1),
+        )
+
+    return BarsChart(
+        title=title,
+        names=list(names),
+        groups=[group(index, name, values) for index, (name, values) in enumerate(groups)],
+        ticks=[
+            Tick(round(bottom - (bottom - top) * step * place / ceiling, 1), f"{step * place:.0f}")
+            for place in range(round(ceiling / step) + 1)
+        ],
+        width=width,
+        height=height,
+        left=left,
+        right=right,
+        bottom=bottom,
+        is_small=is_small,
+    )
+
+
 def _round_step(span: float) -> float:
     """A step of 1, 2 or 5 times a power of ten that cuts a span into about four."""
     rough, power = span / 4, 1.0

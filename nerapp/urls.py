@@ -11,6 +11,7 @@ from nerapp.openapi import SchemaView, docs
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("help/", views.help_page, name="help"),
     path("sign-in/<str:token>/", views.sign_in_once, name="sign_in_once"),
     path("api/v1/", include("inference.urls")),
     path("api/v1/", include("feedback.urls")),

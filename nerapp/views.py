@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from corpus.selectors import projects_visible
+from labeling.selectors.overview import projects_at_a_glance
 from nerapp.sign_in import LinkRefused, link_consume, link_is_usable
 
 
@@ -19,7 +23,15 @@ def home(request: HttpRequest) -> HttpResponse:
     projects = list(projects_visible(request.user).order_by("name"))
     if len(projects) == 1:
         return redirect("labeling:project", slug=projects[0].slug)
-    return render(request, "home.html", {"projects": projects})
+    lines = projects_at_a_glance(projects=projects, user=cast(User, request.user))
+    return render(request, "home.html", {"projects": lines})
+
+
+@require_safe
+@login_required
+def help_page(request: HttpRequest) -> HttpResponse:
+    """What everything is, in plain words, to be read or printed."""
+    return render(request, "help.html")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from corpus.models import Project
 from corpus.selectors import projects_visible
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
 Status = TrainingRun.Status
+
+#: No training set takes longer to freeze.
+FREEZING = timedelta(minutes=10)
 
 
 def runs_visible(user: User | AnonymousUser) -> QuerySet[TrainingRun]:
@@ -57,17 +61,30 @@ def corrections_new(*, project: Project) -> QuerySet[Correction]:
     A run considers what its set holds once it ends with a candidate (whatever the gate said) or is
     cancelled by a person; after a failure the same corrections stay new.
     """
-    considered = (
-        TrainingRun.objects.filter(project=project, status__in=[Status.DONE, Status.CANCELLED])
-        .order_by("-ended_at", "-id")
-        .first()
-    )
+    considered = _considered_last(project)
     newest = corrections_newest(project).filter(document__redacted_at=None)
     if considered is None:
         return Correction.objects.filter(pk__in=newest.values("pk"))
     return Correction.objects.filter(pk__in=newest.values("pk")).exclude(
         pk__in=considered.training_set.items.values("correction_id")
     )
+
+
+def corrections_new_count(*, project: Project, limit: int) -> int:
+    """How many documents have a new correction, counted as far as `limit`: what a page can afford.
+
+    Read by index from the newest one backwards; `corrections_new` is exact, and reads the whole history.
+    """
+    considered = _considered_last(project)
+    found = Correction.objects.filter(project=project, document__redacted_at=None)
+    if considered is not None:
+        frozen = considered.training_set
+        known = frozen.items.filter(correction=OuterRef("pk"))
+        # The set was read a little before it was stamped.
+        found = found.filter(~Exists(known), created_at__gte=frozen.frozen_at - FREEZING)
+    # A document may have been corrected several times since.
+    documents = found.order_by("-created_at").values_list("document_id", flat=True)[: 4 * limit]
+    return min(len(set(documents)), limit)
 
 
 def failures_in_a_row(*, project: Project) -> int:
@@ -78,3 +95,12 @@ def failures_in_a_row(*, project: Project) -> int:
     )
     failed = ended.filter(status=Status.FAILED)
     return (failed.filter(ended_at__gt=other) if other else failed).count()
+
+
+def _considered_last(project: Project) -> TrainingRun | None:
+    return (
+        TrainingRun.objects.filter(project=project, status__in=[Status.DONE, Status.CANCELLED])
+        .select_related("training_set")
+        .order_by("-ended_at", "-id")
+        .first()
+    )

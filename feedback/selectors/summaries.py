@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from corpus.models import Project
 from feedback.models import Correction, DailyDecisions, DailyReviews, SpanDecision, SummaryMark
+from inference.models import ModelVersion
 
 #: A page counts at most this many corrections that no summary holds yet.
 TAIL = 2_000
@@ -58,11 +59,7 @@ def reviews_between(project: Project, start: datetime, end: datetime | None) -> 
 
 def decisions_between(project: Project, start: datetime, end: datetime | None) -> list[Row]:
     """The decisions of the corrections stored in [start, end), counted as DailyDecisions holds them."""
-    earlier = Correction.objects.filter(
-        document=OuterRef("document"), number__lt=OuterRef("number"), prediction__isnull=False
-    )
-    judging = Q(prediction__isnull=False) & ~Q(Exists(earlier))
-    first = _corrections(project, start, end).filter(judging | Q(prediction__isnull=True, number=1))
+    first = judging(_corrections(project, start, end))
     tenth = Cast(Least(Floor(F("confidence") * 10), 9.0), IntegerField())
     rows = (
         SpanDecision.objects.filter(correction__in=first)
@@ -84,6 +81,15 @@ def decisions_between(project: Project, start: datetime, end: datetime | None) -
         .order_by()
     )
     return [_named(row) for row in rows]
+
+
+def judging(corrections: QuerySet[Correction]) -> QuerySet[Correction]:
+    """Of each document the first correction of a machine's answer; of one that no machine saw, the first."""
+    earlier = Correction.objects.filter(
+        document=OuterRef("document"), number__lt=OuterRef("number"), prediction__isnull=False
+    )
+    of_a_machine = Q(prediction__isnull=False) & ~Q(Exists(earlier))
+    return corrections.filter(of_a_machine | Q(prediction__isnull=True, number=1))
 
 
 def summary_tail(project: Project) -> tuple[datetime, datetime | None]:
@@ -122,6 +128,15 @@ def decisions_counted(*, scope: Scope, by: Sequence[str]) -> list[Row]:
         start = max(start, _midnight(scope.since))
     tail = [row for row in decisions_between(scope.project, start, end) if _is_in(row, scope)]
     return merged([*rows, *tail], keys=by, sums=DECISION_SUMS)
+
+
+def versions_judged(*, project: Project) -> list[ModelVersion]:
+    """The versions whose spans people decided about, newest first."""
+    start, end = summary_tail(project)
+    counted = DailyDecisions.objects.filter(project=project, version__isnull=False)
+    tail = _corrections(project, start, end).filter(prediction__isnull=False)
+    judged = Q(pk__in=counted.values("version")) | Q(pk__in=tail.values("prediction__version"))
+    return list(ModelVersion.objects.filter(judged).only("name", "number").order_by("-created_at", "-pk"))
 
 
 def merged(rows: Iterable[Row], *, keys: Sequence[str], sums: Sequence[str]) -> list[Row]:

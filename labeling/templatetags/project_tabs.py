@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Project
-from corpus.selectors import project_allows
+from corpus.selectors import permissions_in
 
 register = template.Library()
 
@@ -31,16 +32,15 @@ TABS = (
     Tab("overview", _("Overview"), "labeling:project", "view"),
     Tab("texts", _("Texts"), "labeling:texts", "view"),
     Tab("review", _("Review"), "labeling:review", "review"),
+    Tab("insights", _("Insights"), "labeling:insights", "view"),
 )
 
 
 @register.inclusion_tag("labeling/_tabs.html", takes_context=True)
 def project_tabs(context: Context, project: Project, current: str) -> dict[str, Any]:
     """The tabs above each page of a project; `current` is the name of one of TABS."""
-    user = context["request"].user
-    open_to_them = [
-        tab for tab in TABS if project_allows(project=project, user=user, permission=tab.permission)
-    ]
+    allowed = permissions_in(project=project, user=context["request"].user)
+    open_to_them = [tab for tab in TABS if tab.permission in allowed]
     return {
         "tabs": [
             {
@@ -51,3 +51,9 @@ def project_tabs(context: Context, project: Project, current: str) -> dict[str, 
             for tab in open_to_them
         ]
     }
+
+
+@register.filter
+def hue_of(hues: Mapping[str, int] | str, name: str) -> int:
+    """A label's place in the palette; the first one for a label that was retired."""
+    return hues.get(name, 0) if isinstance(hues, Mapping) else 0

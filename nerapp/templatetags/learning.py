@@ -8,7 +8,7 @@ from django import template
 from django.contrib.auth.models import AnonymousUser, User
 
 from corpus.models import Project
-from retraining.selectors import corrections_new, policy_of, run_active, run_last
+from retraining.selectors import corrections_new_count, policy_of, run_active, run_last
 
 register = template.Library()
 
@@ -17,7 +17,7 @@ register = template.Library()
 def learning(project: Project, user: User | AnonymousUser) -> dict[str, Any]:
     """How far it is to the next retraining, what runs now, and what the last run came to."""
     policy = policy_of(project=project)
-    new = corrections_new(project=project).count()
+    new = corrections_new_count(project=project, limit=policy.new_corrections)
     return {
         "policy": policy,
         "new": new,

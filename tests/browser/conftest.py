@@ -239,7 +239,13 @@ def give_session(context: BrowserContext, user: User, url: str) -> None:
     client = Client()
     client.force_login(user)
     cookie = client.cookies[django_settings.SESSION_COOKIE_NAME].value
-    context.add_cookies([{"name": django_settings.SESSION_COOKIE_NAME, "value": cookie, "url": url}])
+    context.add_cookies(
+        [
+            {"name": django_settings.SESSION_COOKIE_NAME, "value": cookie, "url": url},
+            # The first steps have tests of their own (test_tour.py).
+            {"name": "tour", "value": "done", "url": url},
+        ]
+    )
 
 
 @pytest.fixture

@@ -18,10 +18,13 @@ SIGN_IN = 302
 #: Machines' addresses take API keys only: a session opens nothing there.
 PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "home": ("get", (SIGN_IN, 200, 302, 302)),
+    "help": ("get", (SIGN_IN, 200, 200, 200)),
     "sign_in_once": ("get", (410, 410, 410, 410)),
     "labeling:project": ("get", (SIGN_IN, 404, 200, 200)),
     "labeling:texts": ("get", (SIGN_IN, 404, 200, 200)),
     "labeling:text_next": ("post", (SIGN_IN, 404, 403, 404)),
+    "labeling:insights": ("get", (SIGN_IN, 404, 200, 200)),
+    "labeling:insights_examples": ("get", (SIGN_IN, 404, 200, 200)),
     "labeling:review": ("get", (SIGN_IN, 404, 403, 200)),
     "labeling:next": ("post", (401, 404, 403, 200)),
     "labeling:queue": ("get", (401, 404, 403, 200)),

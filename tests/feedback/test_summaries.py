@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,73 +19,13 @@ from corpus.services import LabelDraft, project_create
 from feedback.models import Correction, DailyDecisions, DailyReviews, SpanDecision, Stratum, SummaryMark
 from feedback.selectors import Scope, decisions_counted, reviews_counted
 from feedback.selectors import summaries as selectors
-from feedback.services import correction_submit, summaries_update, summary_rebuild, summary_update
-from inference.models import ModelVersion, Prediction
-from tests.factories import document_make
+from feedback.services import summaries_update, summary_rebuild, summary_update
+from inference.models import ModelVersion
+from tests.decisions import ADA, LONDON, MONDAY, Review, review, version
+
+__all__ = ["review", "version"]
 
 pytestmark = pytest.mark.django_db
-
-MONDAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
-TEXT = "Ada Lovelace moved to London in 1835."
-ADA = {"start": 0, "end": 12, "label": "per"}
-LONDON = {"start": 22, "end": 28, "label": "geo"}
-MACHINE = [
-    {**ADA, "text": "Ada Lovelace", "confidence": 0.96},
-    {"start": 22, "end": 28, "label": "org", "text": "London", "confidence": 0.61},
-    {"start": 32, "end": 36, "label": "tim", "text": "1835", "confidence": 1.0},
-]
-
-Review = Callable[..., Correction]
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
-    """Set the time at which corrections are stored."""
-
-    def set_to(moment: datetime) -> None:
-        monkeypatch.setattr(timezone, "now", lambda: moment)
-
-    return set_to
-
-
-@pytest.fixture
-def version(db: None) -> ModelVersion:
-    return ModelVersion.objects.create(name="tiny", number=1, family="baseline", origin="bundled", sha256="x")
-
-
-@pytest.fixture
-def review(project: Project, version: ModelVersion, ana: User, clock: Callable[..., None]) -> Review:
-    """One review of a text of its own: Ada kept, London relabelled, 1835 rejected."""
-    numbers = iter(range(10_000))
-
-    def call(at: datetime, *, spans: list[Any] | None = None, **changed: Any) -> Correction:
-        clock(at)
-        number = next(numbers)
-        document = changed.pop("document", None) or document_make(project, f"{TEXT} {number}")
-        prediction = changed.pop("prediction", "none yet")
-        if prediction == "none yet":
-            prediction = Prediction.objects.create(
-                project=project,
-                version=version,
-                document=document,
-                spans=MACHINE,
-                uncertainty=0.5,
-                latency_ms=1.0,
-            )
-        arguments: dict[str, Any] = {
-            "document": document,
-            "spans": [ADA, LONDON] if spans is None else spans,
-            "base_number": 0,
-            "author": ana,
-            "prediction": prediction,
-            "stratum": Stratum.UNCERTAIN,
-            "milliseconds": 6_000,
-            "idempotency_key": f"key-{number}",
-            "decisions_ms": {"22:28:org": 900},
-        }
-        return correction_submit(**(arguments | changed))
-
-    return call
 
 
 def stored() -> Counter[tuple[Any, ...]]:
@@ -274,7 +213,6 @@ def test_what_is_stored_while_it_counts_is_counted_the_next_time(
 ) -> None:
     """A correction stamped before the mark and seen after it would be lost: the mark waits for its writer."""
     review(MONDAY)
-    monkeypatch.undo()
     real = timezone.now
     stamped, counted = threading.Event(), threading.Event()
 

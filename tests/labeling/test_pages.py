@@ -86,7 +86,7 @@ def test_the_queries_of_a_page_do_not_grow_with_the_queue(
         task_submit(
             task=task, user=ana, spans=[], base_number=0, idempotency_key=f"k{task.pk}", milliseconds=1
         )
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(34):
         anas.get("/projects/orchard/")
     with django_assert_max_num_queries(27):
         anas.get("/projects/orchard/review/")

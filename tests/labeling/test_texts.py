@@ -152,7 +152,7 @@ def test_the_page_leads_into_the_workbench(anas: Client, queue: Queue) -> None:
 
 
 def test_an_empty_project_says_how_texts_come_in(anas: Client, project: Project) -> None:
-    assert "import_texts" in anas.get(TEXTS).content.decode()
+    assert "import_labeled" in anas.get(TEXTS).content.decode()
 
 
 def test_the_queries_of_the_page_do_not_grow(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from audit.models import AuditEvent
 from audit.services import SYSTEM
 from corpus.models import Project
+from feedback.services import correction_submit
 from inference.models import Deployment
 from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun
+from retraining.selectors import corrections_new, corrections_new_count
 from retraining.services import policies_check, policy_change, policy_check, run_cancel
 from retraining.services.policies import duration
 from tests.retraining.conftest import Correct
@@ -114,6 +117,37 @@ def test_corrections_that_a_run_has_considered_do_not_trigger_again(
     assert policy_check(project=project).explanation == f"not due: no new corrections since run {run.pk}"
     correct(2)
     assert policy_check(project=project).explanation == "not due: 2 of 3 corrections"
+
+
+def test_a_page_counts_as_the_policy_does_as_far_as_it_needs(
+    project: Project, policy: RetrainPolicy, correct: Correct, later: list[timedelta], ben: User
+) -> None:
+    def both() -> tuple[int, int]:
+        exact = corrections_new(project=project).count()
+        return exact, corrections_new_count(project=project, limit=100)
+
+    assert both() == (0, 0)
+    first, *_ = correct(3)
+    assert both() == (3, 3)
+    later.append(timedelta(minutes=2))
+    run = policy_check(project=project).run
+    assert run is not None
+    assert both() == (3, 3)  # a run that has not ended has considered nothing
+    run_cancel(run=run, actor=SYSTEM, reason="not today")
+    assert both() == (0, 0)
+    correct(2)
+    correction_submit(
+        document=first.document,
+        spans=[],
+        base_number=1,
+        author=ben,
+        prediction=None,
+        stratum=first.stratum,
+        milliseconds=1,
+        idempotency_key="again",
+    )
+    assert both() == (3, 3)
+    assert corrections_new_count(project=project, limit=2) == 2
 
 
 def test_it_backs_off_after_failures(
