@@ -171,3 +171,34 @@ class TextNotWaiting(Conflict):
     """Nothing is left to ask for: this text is {state}."""
 
     code = "not_waiting"
+
+
+class SurfaceRefused(Invalid):
+    """Give between one and {limit} characters with at least one letter or digit."""
+
+    code = "surface_refused"
+
+
+class PlacesTooMany(Invalid):
+    """A batch may hold {limit} places; this one has {count}."""
+
+    code = "too_many_places"
+    status = 413
+
+
+class PlaceWrong(Invalid):
+    """At {start} of task {task} these words do not stand, or not as words of their own."""
+
+    code = "surface_mismatch"
+
+
+class NothingToPropagate(Conflict):
+    """None of these texts waits any more."""
+
+    code = "nothing_to_propagate"
+
+
+class RevokeReasonMissing(Invalid):
+    """Say in a few words why this is taken back."""
+
+    code = "required"

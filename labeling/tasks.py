@@ -16,6 +16,14 @@ def queue_fill() -> None:
 
 
 @shared_task
+def traffic_take() -> None:
+    """Read what callers were answered, and queue what should be reviewed."""
+    from labeling.services.traffic import traffic_take_all
+
+    traffic_take_all()
+
+
+@shared_task
 def tallies_compact() -> None:
     """Add up the changes of counters."""
     from labeling.services.tallies import tallies_compact as compact

@@ -6,8 +6,10 @@ from django.urls import URLPattern, URLResolver, path
 
 from labeling.api import comments
 from labeling.api import review as api
+from labeling.api.propagation import OccurrencesView, PropagateView
 from labeling.views.insights import examples, insights
 from labeling.views.project import project
+from labeling.views.propagations import propagation_back, propagation_make, propagation_new, propagations
 from labeling.views.review import review
 from labeling.views.texts import text_next, texts
 
@@ -19,7 +21,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/texts/<uuid:document_id>/next", text_next, name="text_next"),
     path("<slug:slug>/insights/", insights, name="insights"),
     path("<slug:slug>/insights/examples/", examples, name="insights_examples"),
+    path("<slug:slug>/propagations/", propagations, name="propagations"),
+    path("<slug:slug>/propagations/new", propagation_new, name="propagation_new"),
+    path("<slug:slug>/propagations/make", propagation_make, name="propagation_make"),
+    path("<slug:slug>/propagations/<int:propagation_id>/back", propagation_back, name="propagation_back"),
     path("<slug:slug>/review/", review, name="review"),
+    path("<slug:slug>/review/occurrences", OccurrencesView.as_view(), name="occurrences"),
+    path("<slug:slug>/review/propagate", PropagateView.as_view(), name="propagate"),
     path("<slug:slug>/review/next", api.NextView.as_view(), name="next"),
     path("<slug:slug>/review/queue", api.QueueView.as_view(), name="queue"),
     path("<slug:slug>/review/tasks/<int:task_id>", api.TaskView.as_view(), name="task"),

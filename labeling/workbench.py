@@ -20,6 +20,7 @@ from feedback.models import Correction
 from feedback.selectors import correction_current
 from labeling.models import Task
 from labeling.selectors import comments_of, task_reason
+from labeling.selectors.propagations import propagated_spans
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -108,6 +109,7 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
             "version": str(version),
             "spans": _known(task.prediction.spans, labels),
         },
+        "propagated": propagated_spans(task),
         "number": current.number if current else 0,
         "current": correction_payload(current) if current else None,
         "leaseUntil": task.lease_expires_at.isoformat() if task.lease_expires_at else None,

@@ -205,6 +205,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "callers' texts for the queue": {
+        "task": "labeling.tasks.traffic_take",
+        "schedule": 30.0,
+        "options": {"expires": 60},
+    },
     "changes of counters": {
         "task": "labeling.tasks.tallies_compact",
         "schedule": 15.0,

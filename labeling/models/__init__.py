@@ -1,6 +1,7 @@
 """What waits for people, and what they bring in and take out."""
 
 from labeling.models.comments import Comment
+from labeling.models.propagation import PropagatedSpan, Propagation
 from labeling.models.sampling import Cover, Fingerprint, Intake
 from labeling.models.standing import Standing, Tally
 from labeling.models.tasks import Task
@@ -14,6 +15,8 @@ __all__ = [
     "ImportJob",
     "Intake",
     "JobStatus",
+    "PropagatedSpan",
+    "Propagation",
     "Standing",
     "Tally",
     "Task",

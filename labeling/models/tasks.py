@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from corpus.models import Document, Project
 from feedback.models import Correction, Stratum
-from inference.models import Prediction
+from inference.models import ModelVersion, Prediction
 
 
 class Task(models.Model):
@@ -31,6 +31,17 @@ class Task(models.Model):
         on_delete=models.PROTECT,
         related_name="tasks",
         help_text="The machine's spans that the reviewer starts from.",
+    )
+    version = models.ForeignKey(
+        ModelVersion,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        help_text="The prediction's; a trigger keeps it, so that stale tasks are found by index.",
     )
     stratum = models.CharField(max_length=12, choices=Stratum.choices)
     priority = models.FloatField(help_text="Higher comes first: the uncertainty, or chance.")
@@ -84,6 +95,11 @@ class Task(models.Model):
                 fields=["project", "raised_at", "id"],
                 condition=Q(status="open", raised_at__isnull=False),
                 name="task_raised",
+            ),
+            models.Index(
+                fields=["project", "version", "-priority", "id"],
+                condition=Q(status="open"),
+                name="task_open_by_version",
             ),
             models.Index(fields=["project", "-closed_at"], name="task_newest_closed"),
             models.Index(

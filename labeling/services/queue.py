@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
@@ -19,6 +21,7 @@ from inference.selectors import deployment_of
 from inference.services import blank_version_get, deployment_set, documents_predict
 from labeling.choice import draw, stratum_of
 from labeling.models import Standing, Task
+from labeling.services.sampling import novelties, repeats_leave_out
 from ner.errors import NerError
 
 log = structlog.get_logger(__name__)
@@ -73,10 +76,14 @@ def _batch_queue(project: Project) -> int:
     arrived = new.order_by("arrived_at", "document_id").values_list("document_id", flat=True)[:BATCH]
     documents = list(Document.objects.filter(pk__in=list(arrived), redacted_at=None))
     documents.sort(key=lambda document: (document.created_at, document.pk))
+    strata = {one.pk: stratum_of(draw(one.text_hash), project=project) for one in documents}
+    repeats = repeats_leave_out(project=project, documents=documents, strata=strata)
+    asked = [document for document in documents if document.pk not in repeats]
     _champion(project)
-    predictions = _predict(documents)
+    predictions = _predict(asked)
+    unlike = novelties(project=project, documents=[one for one in asked if strata[one.pk] == Stratum.DIVERSE])
     Task.objects.bulk_create(
-        [_task(project, document, predictions[document.pk]) for document in documents],
+        [_task(project, document, predictions[document.pk], unlike) for document in asked],
         ignore_conflicts=True,
     )
     return len(documents)
@@ -87,15 +94,16 @@ def _batch_refresh(project: Project) -> int:
     if not _is_mine_to_fill(project):
         return 0
     champion = _champion(project)
-    stale = (
+    waiting = (
         Task.objects.select_for_update(skip_locked=True, of=("self",))
         .filter(Q(lease_expires_at=None) | Q(lease_expires_at__lt=Now()))
         .filter(project=project, status=Task.Status.OPEN)
-        .exclude(prediction__version=champion)
         .select_related("document")
-        .order_by("-priority", "id")
+        .order_by("version", "-priority", "id")
     )
-    tasks = list(stale[:BATCH])
+    # Two ranges of an index instead of "not the champion's", which would read every task that waits.
+    tasks = list(waiting.filter(version__lt=champion.pk)[:BATCH])
+    tasks += list(waiting.filter(version__gt=champion.pk)[: BATCH - len(tasks)])
     predictions = _predict([task.document for task in tasks])
     fresh = [task for task in tasks if _is_by(predictions[task.document_id], champion)]
     for task in fresh:
@@ -137,12 +145,13 @@ def _is_by(prediction: Prediction, version: ModelVersion) -> bool:
 def task_make(*, project: Project, document: Document) -> Task:
     """Ask the champion about one text and give it a task, whatever the batches do."""
     _champion(project)
-    task = _task(project, document, _predict([document])[document.pk])
+    unlike = novelties(project=project, documents=[document])
+    task = _task(project, document, _predict([document])[document.pk], unlike)
     task.save()
     return task
 
 
-def _task(project: Project, document: Document, prediction: Prediction) -> Task:
+def _task(project: Project, document: Document, prediction: Prediction, unlike: Mapping[UUID, float]) -> Task:
     drawn = draw(document.text_hash)
     stratum = stratum_of(drawn, project=project)
     return Task(
@@ -150,8 +159,14 @@ def _task(project: Project, document: Document, prediction: Prediction) -> Task:
         document=document,
         prediction=prediction,
         stratum=stratum,
-        # Among random checks any fixed order will do that no model has a say in.
-        priority=drawn if stratum == Stratum.RANDOM else prediction.uncertainty,
+        priority=(
+            # Among random checks any fixed order will do that no model has a say in.
+            drawn
+            if stratum == Stratum.RANDOM
+            else unlike[document.pk]
+            if stratum == Stratum.DIVERSE
+            else prediction.uncertainty
+        ),
     )
 
 

@@ -25,6 +25,12 @@ PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "labeling:text_next": ("post", (SIGN_IN, 404, 403, 404)),
     "labeling:insights": ("get", (SIGN_IN, 404, 200, 200)),
     "labeling:insights_examples": ("get", (SIGN_IN, 404, 200, 200)),
+    "labeling:propagations": ("get", (SIGN_IN, 404, 403, 200)),
+    "labeling:propagation_new": ("get", (SIGN_IN, 404, 403, 400)),
+    "labeling:propagation_make": ("post", (SIGN_IN, 404, 403, 302)),
+    "labeling:propagation_back": ("post", (SIGN_IN, 404, 403, 404)),
+    "labeling:occurrences": ("get", (401, 404, 403, 400)),
+    "labeling:propagate": ("post", (401, 404, 403, 400)),
     "labeling:review": ("get", (SIGN_IN, 404, 403, 200)),
     "labeling:next": ("post", (401, 404, 403, 200)),
     "labeling:queue": ("get", (401, 404, 403, 200)),
@@ -50,6 +56,7 @@ OPEN = {"live", "ready", "health", "schema", "docs"}
 OPERATORS = {"metrics"}
 BODIES: dict[str, dict[str, Any]] = {
     "labeling:submit": {"spans": [], "base_number": 0, "idempotency_key": "k"},
+    "labeling:propagate": {"surface": "", "label": "", "places": []},
     "labeling:skip": {"reason": "unsure"},
     "labeling:comment": {"body": "unsure", "idempotency_key": "k"},
     "labeling:comment_resolve": {"resolved": True},
@@ -60,6 +67,7 @@ ARGUMENTS = {
     "comment_id": 1,
     "reference": "flagship@1",
     "token": "x",
+    "propagation_id": 1,
     "document_id": UUID(int=1),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from uuid import uuid4
 
@@ -205,32 +204,19 @@ def test_a_text_that_was_left_out_is_asked_when_somebody_wants_it(
 
 
 @pytest.mark.parametrize(
-    ("asked", "index"),
-    [
-        (TextsAsked(), "standing_in_order"),
-        (TextsAsked(state="skipped"), "standing_by_state"),
-        (TextsAsked(reviewer=1), "standing_by_reviewer"),
-        (TextsAsked(order="unsure"), "standing_least_sure"),
-    ],
+    "asked",
+    [TextsAsked(), TextsAsked(state="skipped"), TextsAsked(reviewer=1), TextsAsked(order="unsure")],
+    ids=["all", "by state", "by reviewer", "by uncertainty"],
 )
-def test_each_list_is_read_from_its_index(project: Project, asked: TextsAsked, index: str) -> None:
+def test_each_order_is_read_from_an_index_and_never_sorted(project: Project, asked: TextsAsked) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO corpus_document (id, project_id, text, text_hash, source, external_id, language,"
-            " metadata, created_at) SELECT gen_random_uuid(), %s, 'word ' || n, n::text, 'import', '', 'en',"
-            " '{}', now() - n * interval '1 s' FROM generate_series(1, 5000) n",
-            [project.pk],
-        )
-        cursor.execute(
-            "UPDATE labeling_standing SET uncertainty = random(), reviewer_id = 1 + (random() * 9)::int,"
-            " state = CASE WHEN random() < 0.02 THEN 'skipped' ELSE 'waiting' END"
-        )
         # The application may not gather statistics; what is asked is whether an index gives the order.
         cursor.execute("SET LOCAL enable_sort = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
     column = "uncertainty" if asked.order == "unsure" else "arrived_at"
     plan = _filtered(project, asked).order_by(f"-{column}", "-document_id")[:51].explain()
-    assert index in re.findall(r"\w+", plan), plan
+    assert "Index Scan" in plan
+    assert "Sort" not in plan
 
 
 def test_search_and_facets_can_use_their_indexes(project: Project) -> None:

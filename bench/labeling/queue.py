@@ -1,0 +1,235 @@
+"""`python -m bench.labeling.queue`: what a reviewer waits for in a project of 10,000 and of 1,000,000 texts.
+
+Each size gets a nerapp of its own, filled by SQL with the triggers off (standings and counters are written as
+the triggers would, and `tallies_check` says so). Then the real views answer in one process: the next task
+with its text, the list of texts in each order, under each filter, far down and searched, and the home.
+`SCALE` is the larger size. Keys: milliseconds at the larger size; `growth` is the worst ratio of medians.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bench.serving.site import Site, running
+from nerapp import env
+
+SMALL = 10_000
+ROUNDS = 60
+HOST = {"HTTP_HOST": "127.0.0.1"}
+
+#: One statement after another, as the superuser and without triggers. Seven texts of ten wait, two are done.
+FILL = """
+SET session_replication_role = replica;
+SET maintenance_work_mem = '256MB';
+SET work_mem = '128MB';
+DROP INDEX document_words, standing_facets;
+CREATE TEMP TABLE seeds AS
+    SELECT n, gen_random_uuid() AS document, gen_random_uuid() AS prediction, gen_random_uuid() AS correction,
+        md5(n::text) || md5('x' || n) AS hash, random() AS score, now() - n * interval '1 s' AS at,
+        CASE WHEN n % 10 < 7 THEN 'open' WHEN n % 10 < 9 THEN 'done' ELSE 'skipped' END AS status,
+        CASE WHEN n % 10 IN (0, 8) THEN 'random' WHEN n % 10 = 1 THEN 'diverse' ELSE 'uncertain' END
+            AS stratum
+    FROM generate_series(1, {n}) n;
+INSERT INTO corpus_document
+    (id, project_id, text, text_hash, source, external_id, language, metadata, created_at)
+    SELECT document, {project}, 'Ada wrote letter ' || n || ' to ' || (ARRAY['Ann','Grace','Zed'])[1 + n % 3]
+        || ' in London about the ' || CASE WHEN n % 10 = 0 THEN 'orchard' ELSE 'engine' END
+        || CASE WHEN n % 100 = 0 THEN ' and its apples' ELSE ' and its wheels' END
+        || CASE WHEN n % ({n} / 20) = 0 THEN ' with a needle' ELSE '' END,
+        hash, CASE WHEN n % 1000 = 0 THEN 'letters' ELSE 'import' END, 'doc-' || n, 'en', '{{}}', at
+    FROM seeds;
+INSERT INTO inference_prediction
+    (id, project_id, version_id, document_id, text, spans, uncertainty, language, slot, latency_ms,
+     request_id, created_at)
+    SELECT prediction, {project}, {version}, document, '',
+        '[{{"start":0,"end":3,"label":"per","text":"Ada","confidence":0.7}}]', score, '', 'champion', 1, '',
+        at
+    FROM seeds;
+INSERT INTO feedback_correction
+    (id, project_id, document_id, number, prediction_id, label_set_id, author_id, stratum, spans,
+     milliseconds, idempotency_key, request_digest, created_at)
+    SELECT correction, {project}, document, 1, prediction, {label_set}, {person}, stratum,
+        '[{{"start":0,"end":3,"label":"per","text":"Ada"}}]', 4000, n::text, '', at FROM seeds
+    WHERE status = 'done';
+INSERT INTO labeling_task
+    (project_id, document_id, prediction_id, version_id, stratum, priority, cause, status, claimed_by_id,
+     correction_id, skip_reason, created_at, closed_at)
+    SELECT {project}, document, prediction, {version}, stratum, score, '', status,
+        CASE WHEN status <> 'open' THEN {person} END, CASE WHEN status = 'done' THEN correction END, '', at,
+        CASE WHEN status <> 'open' THEN at END FROM seeds;
+INSERT INTO labeling_standing
+    (document_id, project_id, state, reviewer_id, arrived_at, uncertainty, facets)
+    SELECT document, {project}, CASE status WHEN 'open' THEN 'waiting' ELSE status END,
+        CASE WHEN status <> 'open' THEN {person} END, at, score,
+        ARRAY['source:' || CASE WHEN n % 1000 = 0 THEN 'letters' ELSE 'import' END, 'language:en',
+            'stratum:' || stratum, 'label:per'] FROM seeds;
+INSERT INTO labeling_tally (project_id, kind, state, stratum, change)
+    SELECT project_id, 'task', status, stratum, count(*) FROM labeling_task GROUP BY 1, 3, 4
+    UNION ALL SELECT project_id, 'text', state, '', count(*) FROM labeling_standing GROUP BY 1, 3;
+{indexes};
+VACUUM ANALYZE
+"""
+
+
+def measure(scale: int = 1_000_000) -> dict[str, float]:
+    """Both sizes, one after the other."""
+    small, large = _measured(SMALL), _measured(scale)
+    lists = [name for name in large if name != "next"]
+    growth = {name: large[name]["median"] / small[name]["median"] for name in large}
+    for name in large:
+        print(
+            f"{name:24} {small[name]['median']:7.1f} {small[name]['p95']:7.1f}"
+            f" {large[name]['median']:7.1f} {large[name]['p95']:7.1f}  x{growth[name]:.2f}",
+            file=sys.stderr,
+        )
+    return {
+        "queue_next_p95_ms": round(large["next"]["p95"], 1),
+        "list_p95_ms": round(max(large[name]["p95"] for name in lists), 1),
+        "growth": round(max(growth.values()), 2),
+    }
+
+
+def _measured(texts: int) -> dict[str, dict[str, float]]:
+    with running() as site:
+        return _inside(site, "fill_and_ask", str(texts))
+
+
+def _inside(site: Site, *arguments: str) -> dict[str, dict[str, float]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.labeling.queue", *arguments],
+        cwd=env.PROJECT,
+        env={**site.environ, "SUPERUSER_URL": site.postgres.superuser_url()},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    answer: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def fill_and_ask(texts: int) -> dict[str, dict[str, float]]:
+    """Inside the site: fill a project and time its pages."""
+    import django
+
+    django.setup()
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from labeling.services.tallies import tallies_check
+
+    person = User.objects.create_superuser("ana")
+    project = _project_make()
+    _fill(project, person.pk, texts)
+    if texts <= SMALL and (wrong := tallies_check(project=project)):
+        raise RuntimeError(f"the bench wrote counters that the rows do not bear out: {wrong}")
+    client = Client(**HOST)
+    client.force_login(person)
+    return {name: _timed(act) for name, act in _acts(client)}
+
+
+def _project_make() -> Any:
+    from audit.services import SYSTEM
+    from corpus.services import LabelDraft, project_create
+    from labeling.services import queue_fill
+
+    project = project_create(
+        slug="bench", name="Bench", labels=[LabelDraft(name="per"), LabelDraft(name="geo")], actor=SYSTEM
+    )
+    queue_fill(project=project)  # a cold start: the blank version becomes the champion
+    return project
+
+
+def _fill(project: Any, person: int, texts: int) -> None:
+    import psycopg2
+    from django.db import connection
+
+    from corpus.selectors import label_set_current
+    from inference.selectors import champion_of
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexdef FROM pg_indexes WHERE indexname IN ('document_words', 'standing_facets')"
+        )
+        indexes = ";\n".join(definition for (definition,) in cursor.fetchall())
+        name = connection.settings_dict["NAME"]
+    statements = FILL.format(
+        n=texts,
+        project=project.pk,
+        version=champion_of(project).pk,
+        label_set=label_set_current(project=project).pk,
+        person=person,
+        indexes=indexes,
+    )
+    other = psycopg2.connect(os.environ["SUPERUSER_URL"].rsplit("/", 1)[0] + f"/{name}")
+    other.autocommit = True
+    with other.cursor() as cursor:
+        for statement in statements.split(";\n"):
+            cursor.execute(statement)
+    other.close()
+
+
+def _acts(client: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    texts = "/projects/bench/texts/"
+
+    def get(path: str) -> Callable[[], Any]:
+        def act() -> Any:
+            answer = client.get(path)
+            assert answer.status_code == 200, answer.content[:500]
+            return answer
+
+        return act
+
+    def claim() -> Any:
+        return client.post("/projects/bench/review/next", {}, content_type="application/json")
+
+    def submit(answer: Any) -> None:
+        task = answer.json()["task"]
+        body = {"spans": [], "base_number": 0, "idempotency_key": f"k{task['id']}"}
+        path = f"/projects/bench/review/tasks/{task['id']}/submit"
+        done = client.post(path, body, content_type="application/json")
+        assert done.status_code == 200, done.content[:500]
+
+    claim.after = submit  # type: ignore[attr-defined]
+    yield "next", claim
+    yield "home", get("/projects/bench/")
+    yield "rail", get("/projects/bench/review/queue")
+    for query in ("", "order=oldest", "order=unsure", "state=skipped", "state=done&stratum=random"):
+        yield f"texts {query}".strip(), get(f"{texts}?{query}")
+    for query in ("source=letters", "label=per&state=waiting", "reviewer=1"):
+        yield f"texts {query}", get(f"{texts}?{query}")
+    for words in ("needle", "apples", "orchard", "letter", '"letter+777"', "apples+-orchard"):
+        yield f"search {words}", get(f"{texts}?q={words}")
+    place = texts + "?order=oldest"
+    for _ in range(20):
+        page = client.get(place).content.decode()
+        place = texts + html.unescape(re.findall(r'href="([^"]*)"\s+rel="next"', page)[0])
+    yield "texts after 20 pages", get(place)
+
+
+def _timed(act: Callable[[], Any]) -> dict[str, float]:
+    for _ in range(3):
+        getattr(act, "after", lambda _: None)(act())
+    taken = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        answer = act()
+        taken.append(1000 * (time.perf_counter() - started))
+        getattr(act, "after", lambda _: None)(answer)
+    taken.sort()
+    return {"median": statistics.median(taken), "p95": taken[int(0.95 * len(taken))]}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["fill_and_ask"]:
+        print(json.dumps(fill_and_ask(int(sys.argv[2]))))
+    else:
+        print(json.dumps(measure(int(os.environ.get("SCALE", "1000000")))))
