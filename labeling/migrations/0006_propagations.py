@@ -15,6 +15,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RemoveIndex(model_name="standing", name="standing_least_sure"),
+        migrations.AddIndex(
+            model_name="standing",
+            index=models.Index(
+                condition=models.Q(("uncertainty__isnull", False)),
+                fields=["project", "uncertainty", "document"],
+                name="standing_least_sure",
+            ),
+        ),
         migrations.CreateModel(
             name="PropagatedSpan",
             fields=[

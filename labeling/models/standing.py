@@ -73,7 +73,7 @@ class Standing(models.Model):
                 name="standing_by_reviewer",
             ),
             models.Index(
-                fields=["project", "-uncertainty", "document"],
+                fields=["project", "uncertainty", "document"],
                 condition=Q(uncertainty__isnull=False),
                 name="standing_least_sure",
             ),
