@@ -20,7 +20,7 @@ from feedback.models import Correction
 from feedback.selectors import correction_current
 from labeling.models import Task
 from labeling.selectors import comments_of, task_reason
-from labeling.selectors.propagations import propagated_spans
+from labeling.selectors.propagations import beside, propagated_spans
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -91,6 +91,8 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
     label_set = label_set_current(project=task.project)
     labels = labels_of(label_set=label_set)
     version = task.prediction.version
+    # Who goes on from a correction has decided on these already.
+    carried = [] if current else propagated_spans(task)
     return {
         "id": task.pk,
         "status": task.status,
@@ -107,9 +109,9 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
         "labels": [_label(label) for label in labels],
         "prediction": {
             "version": str(version),
-            "spans": _known(task.prediction.spans, labels),
+            "spans": beside(_known(task.prediction.spans, labels), carried),
         },
-        "propagated": propagated_spans(task),
+        "propagated": carried,
         "number": current.number if current else 0,
         "current": correction_payload(current) if current else None,
         "leaseUntil": task.lease_expires_at.isoformat() if task.lease_expires_at else None,

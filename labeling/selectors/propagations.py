@@ -134,6 +134,14 @@ def propagated_spans(task: Task) -> list[dict[str, Any]]:
     ]
 
 
+def beside(spans: list[dict[str, Any]], carried: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The machine's spans without those whose place a decision that was carried over takes."""
+    taken = [(span["start"], span["end"]) for span in carried if span["label"]]
+    return [
+        span for span in spans if not any(start < span["end"] and span["start"] < end for start, end in taken)
+    ]
+
+
 def propagations_latest(*, project: Project, limit: int = 100) -> QuerySet[Propagation]:
     """The batches made last, with how much of each waits still and how much was submitted."""
     waits = Q(spans__task__status=Task.Status.OPEN)

@@ -31,8 +31,8 @@ STEP = 500
 #: Younger rows are left for the next step: one that is written meanwhile may be older than those read.
 SETTLING = timedelta(seconds=30)
 BAD = 2
-#: The draws of a hash: the first is the stratum's (labeling.choice), these are independent of it.
-_SHARE, _ORDER = 1, 2
+#: The draws of a hash: labeling.choice uses the first two, these are independent of them.
+_SHARE, _ORDER = 2, 3
 
 
 @dataclass(slots=True)

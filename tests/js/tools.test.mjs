@@ -72,6 +72,14 @@ test("all above a confidence are accepted in one step; of two that overlap the s
   assert.equal(work.past.length, 1);
 });
 
+test("what is no entity elsewhere begins as rejected here, and can be taken back", () => {
+  const text = "Ada met Ann";
+  const work = review(text, [span(text, "Ada", "per", 0.9)], { propagated: [span(text, "Ada", "")] });
+  assert.deepEqual(brief(work), ["Ada/per/rejected"]);
+  work.reject("s0");
+  assert.deepEqual(brief(work), ["Ada/per/suggested"]);
+});
+
 test("what was propagated is a proposal, to be accepted, rejected or taken back", () => {
   const text = "Ada met Ann";
   const work = review(text, [span(text, "Ada", "per", 0.9)], { propagated: [span(text, "Ann", "per")] });

@@ -106,6 +106,16 @@ def test_a_batch_is_a_starting_point_with_its_own_provenance_and_no_correction(
     assert propagation.task == tasks[2]
 
 
+def test_a_carried_decision_takes_the_place_of_what_the_machine_says_there(
+    tasks: list[Task], project: Project, ana: User
+) -> None:
+    london = tasks[2]
+    apply(project, ana, surface="London", label="org", places=[(london.pk, 20)])
+    payload = task_payload(task=london, user=ana)
+    assert [span["label"] for span in payload["propagated"]] == ["org"]
+    assert payload["prediction"]["spans"] == [], "both together could not be submitted"
+
+
 def test_taking_back_reaches_all_that_are_not_submitted_and_names_the_others(
     tasks: list[Task], project: Project, ana: User, ben: User
 ) -> None:

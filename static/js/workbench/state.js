@@ -42,9 +42,19 @@ export class Review extends EventTarget {
     });
     (task.propagated ?? []).forEach((span, index) => {
       const id = `p${index}`;
-      this.spans.set(id, this.#fromServer(id, span, "propagated"));
+      if (span.label) this.spans.set(id, this.#fromServer(id, span, "propagated"));
+      else this.#beginRejected(this.offsets.toUtf16(span.start), this.offsets.toUtf16(span.end));
     });
     this.#order = new SpanOrder(this.spans.values());
+  }
+
+  /** "Not an entity" elsewhere: the model's span there begins as rejected, and can be taken back. */
+  #beginRejected(start, end) {
+    for (const [id, span] of this.spans) {
+      if (span.state === "suggested" && span.start === start && span.end === end) {
+        this.spans.set(id, Object.freeze({ ...span, state: "rejected" }));
+      }
+    }
   }
 
   /** `state`: suggested by the model, propagated from another text's decision, or a human's. */
