@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from labeling.api import comments
 from labeling.api import review as api
 from labeling.api.propagation import OccurrencesView, PropagateView
+from labeling.views import exports, imports
 from labeling.views.insights import examples, insights
 from labeling.views.project import project
 from labeling.views.propagations import propagation_back, propagation_make, propagation_new, propagations
@@ -25,6 +26,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/propagations/new", propagation_new, name="propagation_new"),
     path("<slug:slug>/propagations/make", propagation_make, name="propagation_make"),
     path("<slug:slug>/propagations/<int:propagation_id>/back", propagation_back, name="propagation_back"),
+    path("<slug:slug>/imports/", imports.imports, name="imports"),
+    path("<slug:slug>/imports/<uuid:job_id>/", imports.import_page, name="import"),
+    path("<slug:slug>/imports/<uuid:job_id>/state", imports.import_state, name="import_state"),
+    path("<slug:slug>/imports/<uuid:job_id>/cancel", imports.import_stop, name="import_cancel"),
+    path("<slug:slug>/imports/<uuid:job_id>/errors.csv", imports.import_errors, name="import_errors"),
+    path("<slug:slug>/exports/", exports.exports, name="exports"),
+    path("<slug:slug>/exports/<uuid:job_id>/", exports.export_page, name="export"),
+    path("<slug:slug>/exports/<uuid:job_id>/state", exports.export_state, name="export_state"),
+    path("<slug:slug>/exports/<uuid:job_id>/cancel", exports.export_stop, name="export_cancel"),
+    path("<slug:slug>/exports/<uuid:job_id>/file", exports.export_file, name="export_file"),
     path("<slug:slug>/review/", review, name="review"),
     path("<slug:slug>/review/occurrences", OccurrencesView.as_view(), name="occurrences"),
     path("<slug:slug>/review/propagate", PropagateView.as_view(), name="propagate"),

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 import structlog
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
@@ -50,6 +51,12 @@ class LabelsMoved(Conflict):
     """The project's labels changed since the file was checked; start the import again."""
 
     code = "label_retired"
+
+
+class LabelsUnfit(Conflict):
+    """The labels that the project lacks cannot be created as they are: {problem}"""
+
+    code = "invalid_label"
 
 
 def rows_store(*, job: ImportJob, lease: Lease[ImportJob], path: Path) -> None:
@@ -141,9 +148,12 @@ class _Store:
                 drafts = [_draft_of(label) for label in labels_of(label_set=current)]
                 drafts += [LabelDraft(name=name) for name in wanted]
                 reason = f"Labels of the imported file {job}"
-                current = label_set_revise(
-                    project=self.project, labels=drafts, actor=self.actor, reason=reason
-                )
+                try:
+                    current = label_set_revise(
+                        project=self.project, labels=drafts, actor=self.actor, reason=reason
+                    )
+                except ValidationError as error:
+                    raise LabelsUnfit(problem=" ".join(error.messages)) from error
             elif wanted or (job.label_set_id != current.pk and not job.position and _lost(job, names)):
                 raise LabelsMoved()
             label_set_freeze(label_set=current)

@@ -33,6 +33,7 @@ TABS = (
     Tab("texts", _("Texts"), "labeling:texts", "view"),
     Tab("review", _("Review"), "labeling:review", "review"),
     Tab("insights", _("Insights"), "labeling:insights", "view"),
+    Tab("transfer", _("Import and export"), "labeling:imports", "export"),
 )
 
 

@@ -31,7 +31,8 @@ def theme_attribute(context: Context) -> str | SafeString:
 
 #: What stands still without a worker of each queue.
 _WORK = {
-    "default": "new texts do not reach the queue, and nobody asks whether a retraining is due",
+    "default": "new texts do not reach the queue, imports and exports wait, "
+    "and nobody asks whether a retraining is due",
     "predict": "batches sent by callers wait",
     "train": "queued trainings wait",
 }

@@ -31,6 +31,16 @@ PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "labeling:propagation_back": ("post", (SIGN_IN, 404, 403, 404)),
     "labeling:occurrences": ("get", (401, 404, 403, 400)),
     "labeling:propagate": ("post", (401, 404, 403, 400)),
+    "labeling:imports": ("get", (SIGN_IN, 404, 403, 200)),
+    "labeling:import": ("get", (SIGN_IN, 404, 403, 403)),
+    "labeling:import_state": ("get", (SIGN_IN, 404, 403, 403)),
+    "labeling:import_cancel": ("post", (SIGN_IN, 404, 403, 403)),
+    "labeling:import_errors": ("get", (SIGN_IN, 404, 403, 403)),
+    "labeling:exports": ("get", (SIGN_IN, 404, 403, 200)),
+    "labeling:export": ("get", (SIGN_IN, 404, 403, 404)),
+    "labeling:export_state": ("get", (SIGN_IN, 404, 403, 404)),
+    "labeling:export_cancel": ("post", (SIGN_IN, 404, 403, 404)),
+    "labeling:export_file": ("get", (SIGN_IN, 404, 403, 404)),
     "labeling:review": ("get", (SIGN_IN, 404, 403, 200)),
     "labeling:next": ("post", (401, 404, 403, 200)),
     "labeling:queue": ("get", (401, 404, 403, 200)),
@@ -69,6 +79,7 @@ ARGUMENTS = {
     "token": "x",
     "propagation_id": 1,
     "document_id": UUID(int=1),
+    "job_id": UUID(int=1),
 }
 
 
