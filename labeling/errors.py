@@ -63,6 +63,8 @@ class FileRefused(Invalid):
         super().__init__(problem=str(error))
         self.code = error.code
         self.line = error.facts.get("line")
+        if error.code == "unknown_format":
+            self.status = 415
 
 
 class FileTooLarge(Invalid):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -44,7 +44,7 @@ class ExportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     #: Of those, only what was chosen for review in these ways; all where it is empty.
     strata: list[str] = []
     #: Of those, only what was corrected (or, unreviewed, stored) at or after this moment.
-    since: datetime | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     #: The newest answer of a machine is written too, under its version's name.
     predictions: bool = False
 
@@ -58,7 +58,7 @@ def options_read(kind: type[Options], values: Mapping[str, Any]) -> Options:
         options = msgspec.convert(dict(values), kind)
     except msgspec.ValidationError as error:
         raise OptionUnknown(problem=f"{error}.".replace("..", ".")) from error
-    _check(options)
+    options_check(options)
     return options
 
 
@@ -83,7 +83,8 @@ def export_formats() -> list[str]:
     return [name for name, info in FORMATS.items() if info.writes]
 
 
-def _check(options: ImportOptions | ExportOptions) -> None:
+def options_check(options: ImportOptions | ExportOptions) -> None:
+    """Raise OptionUnknown for a format or stratum that there is not, or a name that is too long."""
     known = export_formats() if isinstance(options, ExportOptions) else ("auto", *import_formats())
     if options.format not in known:
         problem = f"{options.format[:30]!r} is no format; known are {', '.join(known)}."

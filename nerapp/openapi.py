@@ -106,6 +106,20 @@ _OWN = {
     "predict_batch": {"404": "Unknown model."},
     "models_read": {"404": "Nothing here."},
     "metrics": {"404": "Nothing here for callers who are no operators."},
+    "import_start": {
+        "409": "The same file is being imported at this moment.",
+        "413": "The file is larger than this server takes; refused before it is read.",
+        "415": "The body is no file, or the file no text.",
+    },
+    "import_read": {"404": "No such import."},
+    "import_cancel": {"404": "No such import.", "409": "It has ended already."},
+    "export_read": {"404": "No such export."},
+    "export_cancel": {"404": "No such export.", "409": "It has ended already."},
+    "export_file": {
+        "404": "No such export.",
+        "409": "It is not written yet.",
+        "410": "The file was removed after its time.",
+    },
     "feedback": {
         "404": "No such prediction.",
         "409": "A label was retired meanwhile.",

@@ -15,6 +15,7 @@ urlpatterns = [
     path("sign-in/<str:token>/", views.sign_in_once, name="sign_in_once"),
     path("api/v1/", include("inference.urls")),
     path("api/v1/", include("feedback.urls")),
+    path("api/v1/", include("labeling.api.urls")),
     path("api/v1/live", LiveView.as_view(), name="live"),
     path("api/v1/ready", ReadyView.as_view(), name="ready"),
     path("api/v1/health", HealthView.as_view(), name="health"),

@@ -23,7 +23,7 @@ from corpus.selectors import label_set_current, labels_of, project_require
 from inference.models import ApiKey
 from labeling.errors import FileGone, NotExported
 from labeling.models import ExportJob, JobStatus
-from labeling.options import ExportOptions, options_json, options_read
+from labeling.options import ExportOptions, options_check, options_json, options_read
 from labeling.selectors.exports import Snapshot, export_snapshot
 from labeling.services.jobs import Cancelled, Lease, LeaseLost, job_cancel, job_end, job_publish
 from labeling.services.uploads import EXPORT, MANIFEST, file_new, job_folder
@@ -171,7 +171,10 @@ def export_run(*, job_id: UUID, tell: Callable[[Mapping[str, Any]], None] | None
 
 
 def _read(options: Mapping[str, Any] | ExportOptions) -> ExportOptions:
-    return options if isinstance(options, ExportOptions) else options_read(ExportOptions, options)
+    if not isinstance(options, ExportOptions):
+        return options_read(ExportOptions, options)
+    options_check(options)
+    return options
 
 
 def _write(job: ExportJob, lease: Lease[ExportJob]) -> None:

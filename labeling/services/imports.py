@@ -27,6 +27,7 @@ from inference.models import ApiKey
 from labeling.errors import (
     FileGone,
     FileNameMissing,
+    FileRefused,
     JobActive,
     OptionsFixed,
     RowsRefused,
@@ -68,7 +69,8 @@ def import_upload(
 ) -> ImportJob:
     """Take a file in, to be looked at; nothing of it is in the project yet.
 
-    Raises FileTooLarge and keeps nothing of a file that is larger than the setting allows.
+    Raises FileTooLarge for a file that is larger than the setting allows and FileRefused for one that is
+    empty or no text, and keeps nothing of it.
     """
     if user is not None:
         project_require(project=project, user=user, permission="import")
@@ -86,6 +88,12 @@ def import_upload(
     )
     path = folder_of(ImportJob, job.pk) / UPLOAD
     stored = upload_write(path, chunks, limit=settings.LIMITS["upload_bytes"])
+    try:
+        detect(path)
+    except FormatError as error:
+        # Empty, or no text at all: no choice of a format would help.
+        files_remove(job)
+        raise FileRefused(error) from error
     job.size_bytes, job.sha256 = stored.size_bytes, stored.sha256
     job.save(force_insert=True)
     return job

@@ -17,6 +17,7 @@ from corpus.errors import DomainError, NotFound
 from corpus.models import Project
 from corpus.selectors import project_allows
 from feedback.models import Stratum
+from labeling.downloads import attachment
 from labeling.job_state import STATES, job_state, job_words
 from labeling.models import ExportJob, JobStatus
 from labeling.options import ExportOptions, export_formats, options_read
@@ -25,7 +26,6 @@ from labeling.services import export_cancel, export_losses, export_open, export_
 from labeling.services.exports import LOOK, LossReport
 from labeling.services.uploads import size_shown
 from labeling.views.access import person_of, project_of
-from labeling.views.imports import attachment
 from ner.formats import FORMATS
 
 

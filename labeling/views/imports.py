@@ -23,6 +23,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from corpus.errors import DomainError, NotFound
 from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_allows
+from labeling.downloads import attachment
 from labeling.errors import FileNameMissing, FileTooLarge
 from labeling.job_state import STATES, job_state, job_words
 from labeling.models import ImportJob, JobStatus
@@ -125,17 +126,6 @@ def import_errors(request: HttpRequest, slug: str, job_id: UUID) -> HttpResponse
     rows.writerow(["line", "code", "problem"])
     rows.writerows((error["place"], error["code"], harmless(error["problem"])) for error in job.errors)
     return attachment(HttpResponse(table.getvalue()), "errors.csv")
-
-
-def attachment(response: HttpResponseBase, name: str) -> HttpResponseBase:
-    """A download that no browser opens on our origin. The name is ours, or cleaned."""
-    plain = "".join(char if char.isascii() and (char.isalnum() or char in ".-_") else "_" for char in name)
-    response["Content-Type"] = "application/octet-stream"
-    response["Content-Disposition"] = f'attachment; filename="{plain}"'
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "sandbox"
-    response["Cache-Control"] = "no-store"
-    return response
 
 
 def harmless(cell: str) -> str:

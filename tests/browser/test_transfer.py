@@ -135,6 +135,9 @@ def test_a_file_that_is_no_text_says_so(ada_at_work: Reviewer) -> None:
     page.get_by_text("ZIP archive").wait_for()
     picture(page, "import-refused")
     assert violations(page) == []
+    # The browser's own word about the refusal.
+    assert all("415" in said for said in ada_at_work.complaints)
+    ada_at_work.complaints.clear()
 
 
 def test_no_payload_in_a_file_runs(ada_at_work: Reviewer, project: Project) -> None:

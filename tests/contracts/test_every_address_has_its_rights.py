@@ -58,6 +58,13 @@ MACHINES: dict[str, str] = {
     "models": "get",
     "model": "get",
     "feedback": "post",
+    "api_imports": "post",
+    "api_import": "get",
+    "api_import_cancel": "post",
+    "api_exports": "post",
+    "api_export": "get",
+    "api_export_cancel": "post",
+    "api_export_file": "get",
 }
 #: Open to everybody, by decision: they say nothing about a project.
 #: `health` says more to operators (tests/inference).

@@ -28,7 +28,10 @@ def test_every_address_of_the_api_is_in_it() -> None:
             below = [str(sub.pattern) for sub in getattr(pattern, "url_patterns", [])] or [""]
             ours |= {"/" + route + sub for sub in below}
     # The document does not describe itself.
-    described = {path.replace("{reference}", "<str:reference>") for path in schema()["paths"]}
+    described = {
+        path.replace("{reference}", "<str:reference>").replace("{job_id}", "<uuid:job_id>")
+        for path in schema()["paths"]
+    }
     assert ours - {"/api/v1/schema", "/api/v1/docs"} == described
 
 

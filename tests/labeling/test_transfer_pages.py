@@ -142,12 +142,21 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(
     assert not settings.DATA_DIR.exists()
 
 
-@pytest.mark.parametrize("content", [b"PK\x03\x04zip", b"\x89PNG\r\n", b"", b"MZ\x00"])
-def test_a_file_that_is_no_text_says_so_and_can_still_be_looked_at(
-    web: Client, project: Project, content: bytes
+@pytest.mark.parametrize(
+    ("content", "status"), [(b"PK\x03\x04zip", 415), (b"\x89PNG\r\n", 415), (b"", 400), (b"MZ\x00", 415)]
+)
+def test_a_file_that_is_no_text_is_refused_and_not_kept(
+    web: Client, project: Project, settings: Any, content: bytes, status: int
 ) -> None:
-    page = page_of(web, sent(web, content))
-    assert 'role="alert"' in page
+    answer = web.post(
+        reverse("labeling:imports", args=["orchard"]),
+        data=content,
+        content_type="application/octet-stream",
+        headers={"X-File-Name": "gold.csv"},
+    )
+    assert answer.status_code == status
+    assert not ImportJob.objects.exists()
+    assert not list(settings.DATA_DIR.rglob("upload"))
 
 
 def test_nothing_in_a_file_becomes_markup(web: Client, project: Project) -> None:

@@ -1,0 +1,346 @@
+"""`imports` and `exports` for machines: a file in, a file out, and how far each is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.http import FileResponse, HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from corpus.errors import Invalid
+from inference.models import ApiKey
+from labeling.downloads import attachment
+from labeling.errors import FileNameMissing, FileTooLarge, OptionUnknown
+from labeling.models import ExportJob, ImportJob
+from labeling.options import ExportOptions, ImportOptions, import_formats, options_read
+from labeling.selectors.transfer import job_get
+from labeling.services import (
+    export_cancel,
+    export_open,
+    export_start,
+    import_cancel,
+    import_start,
+    import_upload,
+)
+from labeling.services.uploads import size_shown
+
+_READ = 1024 * 1024
+#: What a multipart body takes besides the file.
+_ENVELOPE = 64 * 1024
+_ERRORS_TOLD = 100
+_FLAGS = ("keep_good_rows", "texts_only", "repair", "dry_run")
+_MULTIPART, _PLAIN = "multipart/form-data", "application/octet-stream"
+
+
+class FileTypeUnsupported(Invalid):
+    """Send the file as application/octet-stream, or as the field `file` of multipart/form-data."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class BadRow(msgspec.Struct, kw_only=True):
+    """One record that cannot be stored: its line, a stable code, and words."""
+
+    place: int
+    code: str
+    problem: str
+
+
+class ImportStatus(msgspec.Struct, kw_only=True):
+    """How far an import is. `errors` are the first bad records; `error_count` counts all of them."""
+
+    id: UUID
+    status: str
+    file_name: str
+    format: str
+    is_dry_run: bool
+    already_imported: bool
+    position: int
+    total: int | None
+    counts: dict[str, int]
+    labels: dict[str, int]
+    errors: list[BadRow]
+    error_count: int
+    error_code: str
+    error: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class LossLine(msgspec.Struct, kw_only=True):
+    """Something that the format could not carry: how often, and of which documents, for example."""
+
+    code: str
+    words: str
+    count: int
+    documents: list[str]
+
+
+class ExportStatus(msgspec.Struct, kw_only=True):
+    """How far an export is, and what its file holds. Offsets in it count code points."""
+
+    id: UUID
+    status: str
+    file_name: str
+    format: str
+    position: int
+    total: int | None
+    size_bytes: int
+    sha256: str
+    label_set_revision: int | None
+    losses: list[LossLine]
+    error_code: str
+    error: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """No fields."""
+
+
+class KeyView(APIView):
+    """A view for the holder of a key to one project."""
+
+    body: type[msgspec.Struct] = Nothing
+
+    def cost(self, request: Request) -> int:
+        """One, however large the file."""
+        return 1
+
+    def key(self, request: Request) -> ApiKey:
+        """Who calls."""
+        return cast(ApiKey, request.auth)
+
+    def nothing_sent(self, request: Request) -> None:
+        """A body that says nothing may be left out."""
+        if int(request.META.get("CONTENT_LENGTH") or 0):
+            request.data  # noqa: B018  (reading it is what checks it)
+
+
+def _flag(name: str, words: str) -> OpenApiParameter:
+    return OpenApiParameter(name, bool, OpenApiParameter.QUERY, description=words)
+
+
+class ImportsView(KeyView):
+    """Bring a file in."""
+
+    scope = ApiKey.Scope.IMPORT
+    parameters = ("file_name", "format", "labels", "source", *_FLAGS)
+
+    @extend_schema(
+        operation_id="import_start",
+        tags=["transfer"],
+        description="The file is the body, or the field `file` of a form. It is checked as a whole and then "
+        "stored, behind this answer; ask for the import by its id. The same file with the same options again "
+        "is answered with the import that did it.",
+        request={
+            _PLAIN: OpenApiTypes.BINARY,
+            _MULTIPART: {
+                "type": "object",
+                "properties": {"file": {"type": "string", "format": "binary"}},
+                "required": ["file"],
+            },
+        },
+        responses={200: ImportStatus, 201: ImportStatus},
+        parameters=[
+            OpenApiParameter("file_name", str, OpenApiParameter.QUERY, description="What people will see."),
+            OpenApiParameter(
+                "format", str, OpenApiParameter.QUERY, enum=["auto", *import_formats()], default="auto"
+            ),
+            OpenApiParameter(
+                "labels",
+                str,
+                OpenApiParameter.QUERY,
+                description='What becomes of labels, as JSON: `{"PERSON": "per", "MISC": null}`.',
+            ),
+            OpenApiParameter("source", str, OpenApiParameter.QUERY, description="Who marked the spans."),
+            _flag("keep_good_rows", "Leave bad records out instead of refusing the file."),
+            _flag("texts_only", "Leave all labels behind."),
+            _flag("repair", "Mend invalid tag sequences."),
+            _flag("dry_run", "Say what would be stored; store nothing."),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        key = self.key(request)
+        options, dry_run = _options(request.query_params)
+        name, chunks = _file(request)
+        job = import_upload(project=key.project, file_name=name, chunks=chunks, api_key=key)
+        job, was_there = import_start(job=job, options=options, dry_run=dry_run, api_key=key)
+        return Response(_import_status(job, was_there=was_there), status=200 if was_there else 201)
+
+
+class ImportView(KeyView):
+    """One import."""
+
+    scope = ApiKey.Scope.IMPORT
+
+    @extend_schema(operation_id="import_read", tags=["transfer"], responses=ImportStatus)
+    def get(self, request: Request, job_id: UUID) -> Response:
+        job = job_get(project=self.key(request).project, model=ImportJob, job_id=job_id)
+        return Response(_import_status(job))
+
+
+class ImportCancelView(KeyView):
+    """Stop an import; what is stored of it stays."""
+
+    scope = ApiKey.Scope.IMPORT
+
+    @extend_schema(operation_id="import_cancel", tags=["transfer"], request=None, responses=ImportStatus)
+    def post(self, request: Request, job_id: UUID) -> Response:
+        self.nothing_sent(request)
+        key = self.key(request)
+        job = job_get(project=key.project, model=ImportJob, job_id=job_id)
+        return Response(_import_status(import_cancel(job=job, api_key=key)))
+
+
+class ExportsView(KeyView):
+    """Take a file out."""
+
+    scope = ApiKey.Scope.EXPORT
+    body = ExportOptions
+
+    @extend_schema(
+        operation_id="export_start",
+        tags=["transfer"],
+        request=ExportOptions,
+        responses={201: ExportStatus},
+    )
+    def post(self, request: Request) -> Response:
+        key = self.key(request)
+        # An empty body means every default.
+        options = cast(ExportOptions, request.data) if request.data else ExportOptions()
+        job = export_start(project=key.project, options=options, api_key=key)
+        return Response(_export_status(job), status=201)
+
+
+class ExportView(KeyView):
+    """One export."""
+
+    scope = ApiKey.Scope.EXPORT
+
+    @extend_schema(operation_id="export_read", tags=["transfer"], responses=ExportStatus)
+    def get(self, request: Request, job_id: UUID) -> Response:
+        job = job_get(project=self.key(request).project, model=ExportJob, job_id=job_id)
+        return Response(_export_status(job))
+
+
+class ExportCancelView(KeyView):
+    """Stop an export."""
+
+    scope = ApiKey.Scope.EXPORT
+
+    @extend_schema(operation_id="export_cancel", tags=["transfer"], request=None, responses=ExportStatus)
+    def post(self, request: Request, job_id: UUID) -> Response:
+        self.nothing_sent(request)
+        key = self.key(request)
+        job = job_get(project=key.project, model=ExportJob, job_id=job_id)
+        return Response(_export_status(export_cancel(job=job, api_key=key)))
+
+
+class ExportFileView(KeyView):
+    """The file of an export, once it is written."""
+
+    scope = ApiKey.Scope.EXPORT
+
+    @extend_schema(
+        operation_id="export_file",
+        tags=["transfer"],
+        responses={(200, _PLAIN): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, job_id: UUID) -> HttpResponseBase:
+        key = self.key(request)
+        job = job_get(project=key.project, model=ExportJob, job_id=job_id)
+        return attachment(FileResponse(export_open(job=job, api_key=key)), job.file_name)
+
+
+def _options(query: Mapping[str, str]) -> tuple[ImportOptions, bool]:
+    flags = {name: _is_set(name, query[name]) for name in _FLAGS if name in query}
+    dry_run = flags.pop("dry_run", False)
+    values: dict[str, Any] = {name: query[name] for name in ("format", "source") if name in query}
+    if "labels" in query:
+        try:
+            values["labels"] = msgspec.json.decode(query["labels"])
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+            raise OptionUnknown(pointer="/labels", problem="labels is not JSON.") from error
+    return options_read(ImportOptions, {**values, **flags}), dry_run
+
+
+def _is_set(name: str, value: str) -> bool:
+    if value not in ("true", "false"):
+        raise OptionUnknown(pointer=f"/{name}", problem=f"{name} is true or false.")
+    return value == "true"
+
+
+def _file(request: Request) -> tuple[str, Iterable[bytes]]:
+    """The name and the bytes of the file, refused by its size before any of it is read."""
+    kind = str(request.META.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
+    limit, size = settings.LIMITS["upload_bytes"], int(request.META.get("CONTENT_LENGTH") or 0)
+    # Who sends nothing need not say of what kind.
+    if kind not in (_MULTIPART, _PLAIN) and (kind or size):
+        raise FileTypeUnsupported()
+    if size > limit + (_ENVELOPE if kind == _MULTIPART else 0):
+        raise FileTooLarge(limit=size_shown(limit), size=size_shown(size))
+    plain = request._request
+    name = request.query_params.get("file_name", "")
+    if kind != _MULTIPART:
+        return name or "upload", iter(lambda: plain.read(_READ), b"")
+    file = plain.FILES.get("file")
+    if not isinstance(file, UploadedFile):
+        raise FileNameMissing(pointer="/file")
+    return name or file.name or "upload", file.chunks(_READ)
+
+
+def _import_status(job: ImportJob, *, was_there: bool = False) -> ImportStatus:
+    return ImportStatus(
+        id=job.pk,
+        status=job.status,
+        file_name=job.file_name,
+        format=job.format,
+        is_dry_run=job.is_dry_run,
+        already_imported=was_there,
+        position=job.position,
+        total=job.total,
+        counts=job.counts,
+        labels=job.findings.get("labels", {}),
+        errors=[BadRow(**error) for error in job.errors[:_ERRORS_TOLD]],
+        error_count=job.error_count,
+        error_code=job.error_code,
+        error=job.error,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+    )
+
+
+def _export_status(job: ExportJob) -> ExportStatus:
+    return ExportStatus(
+        id=job.pk,
+        status=job.status,
+        file_name=job.file_name,
+        format=job.format,
+        position=job.position,
+        total=job.total,
+        size_bytes=job.size_bytes,
+        sha256=job.sha256,
+        label_set_revision=job.manifest.get("label_set_revision"),
+        losses=[LossLine(**loss) for loss in job.losses],
+        error_code=job.error_code,
+        error=job.error,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+    )
