@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import io
 import re
@@ -74,7 +73,7 @@ def text_hash(*, project: Project, text: str) -> str:
 
     Keyed, so that a hash that outlives an erased text cannot be checked against guesses.
     """
-    return hmac.new(bytes.fromhex(project.hash_key), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(bytes.fromhex(project.hash_key), text.encode(), "sha256").hex()
 
 
 @transaction.atomic
@@ -327,6 +326,13 @@ def documents_store(
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
+def _copy_cell(cell: str | None) -> str:
+    if cell is None:
+        return "\\N"
+    # Nearly all cells are plain: asking is several times cheaper than translating.
+    return cell if cell.isprintable() and "\\" not in cell else cell.translate(_COPY_ESCAPES)
+
+
 def rows_copy(
     *, model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[str | None]]
 ) -> None:
@@ -335,8 +341,7 @@ def rows_copy(
         return
     lines = io.StringIO()
     for row in rows:
-        cells = ("\\N" if cell is None else cell.translate(_COPY_ESCAPES) for cell in row)
-        lines.write("\t".join(cells) + "\n")
+        lines.write("\t".join(map(_copy_cell, row)) + "\n")
     lines.seek(0)
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
     table = connection.ops.quote_name(model._meta.db_table)

@@ -115,7 +115,7 @@ class Preparer:
             text_hash=text_hash(project=self.project, text=text),
             external_id=record.id,
             metadata=self._metadata(record),
-            spans=None if spans is None else json.dumps(spans, ensure_ascii=False),
+            spans=None if spans is None else msgspec.json.encode(spans).decode(),
             source=self._source(record),
             predicted=answered,
             model=(record.model or self.source) if answered is not None else "",
