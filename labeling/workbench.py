@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext as _
+
 from corpus.models import Document, Label
 from corpus.selectors import label_set_current, labels_of
 from corpus.services import RESERVED_HOTKEYS
@@ -61,8 +63,8 @@ class Layer:
     @property
     def words(self) -> str:
         """What is said of the span after its text."""
-        said = [self.title, self.state if self.state == "suggested" else ""]
-        said.append("" if self.percent is None else f"{self.percent} percent sure")
+        said = [self.title, _("suggested") if self.state == "suggested" else ""]
+        said.append("" if self.percent is None else _("%(percent)s percent sure") % {"percent": self.percent})
         return ", ".join(word for word in said if word)
 
 
@@ -203,7 +205,7 @@ def _piece_bounds(text: str, start: int, end: int) -> list[tuple[int, int]]:
 
 def _segments(text: str, left: int, right: int, covering: Sequence[_Marked], *, human: bool) -> list[Segment]:
     edges = {left, right}
-    for _, span, _ in covering:
+    for _key, span, _mark in covering:
         edges.update(edge for edge in (span["start"], span["end"]) if left < edge < right)
     ordered = sorted(edges)
     segments = []
@@ -215,7 +217,7 @@ def _segments(text: str, left: int, right: int, covering: Sequence[_Marked], *, 
         )
         names = [
             f"{text[span['start'] : span['end']]}, {layer.words}"
-            for (_, span, _), layer in zip(here, layers, strict=True)
+            for (_key, span, _mark), layer in zip(here, layers, strict=True)
             if layer.first
         ]
         segments.append(Segment(text[start:end], layers, "; ".join(names)))

@@ -1,6 +1,8 @@
 /** What a person can do to a text, under the names of keyboard.js. Keys, buttons and menus all come through here. */
 
+import { t } from "../i18n.js";
 import { alike, markAll, rejectAll } from "./equal.js";
+import { keyText } from "./keymap.js";
 import { stepCharacter, stepToken, stepWord } from "./offsets.js";
 import { describe } from "./render.js";
 
@@ -26,8 +28,9 @@ export class Actions {
     const { span, replaced } = review.add(start, end, work.armed);
     work.pointer.justMarked();
     work.view.reveal(span.id);
-    const instead = replaced.length ? `, instead of ${replaced.map((other) => review.surface(other)).join(" and ")}` : "";
-    work.say(`Marked ${describe(review, span)}${instead}`);
+    const marked = describe(review, span);
+    const gone = replaced.map((other) => review.surface(other)).join(", ");
+    work.say(gone ? t("Marked {span}, instead of {gone}", { span: marked, gone }) : t("Marked {span}", { span: marked }));
   }
 
   /** What is selected, by hand or by the caret; null when nothing is. */
@@ -85,14 +88,14 @@ export class Actions {
     if (!review) return;
     const span = review.neighbour(direction);
     if (span) this.choose(span.id);
-    else if (!review.spans.size) work.say("This text has no spans.");
-    else work.say(work.filter.isActive ? "The filter shows no further span." : "No further span.");
+    else if (!review.spans.size) work.say(t("This text has no spans."));
+    else work.say(work.filter.isActive ? t("The filter shows no further span.") : t("No further span."));
   }
 
   unsure() {
     const span = this.review?.undecided.find((other) => other.id !== this.review.active);
     if (span) this.choose(span.id);
-    else this.work.say("No suggestion is left undecided.");
+    else this.work.say(t("No suggestion is left undecided."));
   }
 
   // --- Deciding -----------------------------------------------------------------------------------------
@@ -102,7 +105,7 @@ export class Actions {
   }
 
   reject() {
-    this.#onActive((span) => void this.review.reject(span.id), "removed");
+    this.#onActive((span) => void this.review.reject(span.id), t("removed"));
   }
 
   remove() {
@@ -115,10 +118,10 @@ export class Actions {
     this.#onActive((span) => {
       const { review, work } = this;
       const { marks, rejects } = alike(review, span);
-      if (!marks.length && !rejects.length) return `“${review.surface(span)}” stands nowhere else undecided.`;
+      if (!marks.length && !rejects.length) return t("“{words}” stands nowhere else undecided.", { words: review.surface(span) });
       work.bulk.askEqual(span, marks, rejects, {
-        mark: () => this.#together(markAll(review, marks, span.label), `Marked ${marks.length} more.`),
-        reject: () => this.#together(rejectAll(review, rejects), `Rejected ${rejects.length} more.`),
+        mark: () => this.#together(markAll(review, marks, span.label), t("Marked {count} more.", { count: marks.length })),
+        reject: () => this.#together(rejectAll(review, rejects), t("Rejected {count} more.", { count: rejects.length })),
       });
       return null;
     });
@@ -130,7 +133,7 @@ export class Actions {
   }
 
   #together(changed, words) {
-    this.work.say(changed ? words : "Nothing changed.");
+    this.work.say(changed ? words : t("Nothing changed."));
     if (this.review.active) this.work.view.reveal(this.review.active);
   }
 
@@ -183,7 +186,7 @@ export class Actions {
       const [low, high] = review.reach(span);
       const fits = low <= start && start < end && end <= high && !isBlank(place);
       if (fits) review.resize(span.id, start, end);
-      return fits ? null : "It goes no further.";
+      return fits ? null : t("It goes no further.");
     });
   }
 
@@ -192,7 +195,7 @@ export class Actions {
     if (!review) return;
     const span = review.activeSpan;
     if (!span) {
-      work.say("Choose a span first: j goes to the next one.");
+      work.say(t("Choose a span first: {key} goes to the next one.", { key: keyText(work.keyboard.keyOf("next")) }));
       return;
     }
     const surface = review.surface(span);
@@ -204,12 +207,12 @@ export class Actions {
   // --- Back and again -----------------------------------------------------------------------------------
 
   undo() {
-    this.work.say(this.review?.undo() ? "Undone." : "Nothing to undo.");
+    this.work.say(this.review?.undo() ? t("Undone.") : t("Nothing to undo."));
     if (this.review?.active) this.work.view.reveal(this.review.active, { focus: false });
   }
 
   redo() {
-    this.work.say(this.review?.redo() ? "Done again." : "Nothing to do again.");
+    this.work.say(this.review?.redo() ? t("Done again.") : t("Nothing to do again."));
     if (this.review?.active) this.work.view.reveal(this.review.active, { focus: false });
   }
 

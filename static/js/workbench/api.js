@@ -1,9 +1,11 @@
 /** Talking to the server: the person's session, CSRF checked, problems as RFC 9457 says. */
 
+import { t } from "../i18n.js";
+
 /** The server answered with a problem. */
 export class Problem extends Error {
   constructor(status, body) {
-    super(body.detail ?? body.title ?? `The server answered ${status}.`);
+    super(body.detail ?? body.title ?? t("The server answered {status}.", { status }));
     this.status = status;
     this.code = body.code ?? "";
     this.body = body;
@@ -64,7 +66,7 @@ export class Api {
         signal: AbortSignal.timeout(PATIENCE_MS),
       });
     } catch {
-      throw new Unreachable("The server cannot be reached.");
+      throw new Unreachable(t("The server cannot be reached."));
     }
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw new Problem(response.status, answer);

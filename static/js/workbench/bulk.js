@@ -1,6 +1,7 @@
 /** Many decisions at once: how many is said before, and it is one step to undo. */
 
-import { labelTag, make } from "./dom.js";
+import { n, t } from "../i18n.js";
+import { labelTag, make, phrase } from "./dom.js";
 import { above, acceptAll } from "./equal.js";
 import { place, whenLeft } from "./relabel.js";
 
@@ -41,9 +42,14 @@ export class Bulk {
     this.#chosen = above(this.#review, threshold / 100);
     const all = this.#review.undecided.length;
     this.form.elements.at.value = `${threshold} %`;
-    element("above-count").textContent = `${this.#chosen.length} of ${all} undecided suggestions are that sure.`;
+    element("above-count").textContent = n(
+      "{chosen} of 1 undecided suggestion is that sure.",
+      "{chosen} of {count} undecided suggestions are that sure.",
+      all,
+      { chosen: this.#chosen.length },
+    );
     const button = this.form.querySelector("[type=submit]");
-    button.textContent = `Accept ${this.#chosen.length}`;
+    button.textContent = t("Accept {count}", { count: this.#chosen.length });
     button.disabled = this.#chosen.length === 0;
   }
 
@@ -52,7 +58,7 @@ export class Bulk {
     if (!number) return;
     acceptAll(this.#review, this.#chosen);
     this.sheet.hidePopover();
-    this.#onDone(`Accepted ${number}. Undo takes all of them back.`);
+    this.#onDone(t("Accepted {count}. Undo takes all of them back.", { count: number }));
   }
 
   /** Ask what is to happen to the same words elsewhere. */
@@ -61,8 +67,8 @@ export class Bulk {
     const label = review.labels.get(span.label);
     const isRejected = span.state === "rejected";
     const choices = [
-      marks.length && [mark, "Mark ", marks.length, " as ", label ? labelTag(label) : span.label],
-      rejects.length && [reject, "Reject ", rejects.length],
+      marks.length && [mark, ...phrase(t("Mark {count} as {label}"), { count: marks.length, label: label ? labelTag(label) : span.label })],
+      rejects.length && [reject, t("Reject {count}", { count: rejects.length })],
     ].filter(Boolean);
     if (isRejected) choices.reverse();
     const buttons = choices.map(([act, ...words], index) => {
@@ -73,7 +79,7 @@ export class Bulk {
       });
       return button;
     });
-    element("equal-words").replaceChildren("The other places of ", make("bdi", {}, `“${review.surface(span)}”`));
+    element("equal-words").replaceChildren(...phrase(t("The other places of {words}"), { words: make("bdi", {}, `“${review.surface(span)}”`) }));
     this.equalSheet.querySelector(".actions").replaceChildren(...buttons);
     this.equalSheet.showPopover();
     place(this.equalSheet, this.view.boxOf(span));

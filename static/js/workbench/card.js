@@ -1,5 +1,6 @@
 /** What is known of a span under the mouse, beside it: nothing that the inspector would not say. */
 
+import { t } from "../i18n.js";
 import { labelTag, make, percent } from "./dom.js";
 import { place } from "./relabel.js";
 import { stateWords } from "./render.js";
@@ -47,9 +48,9 @@ export class Card {
     const sure = span.machine?.confidence;
     const others = span.alternatives.filter(({ label, probability }) => review.labels.has(label) && probability >= LEAST_LIKELY);
     this.card.replaceChildren(
-      make("p", {}, tag(span.label), " ", stateWords(span), sure === null || sure === undefined ? "" : `, ${percent(sure)} sure`),
+      make("p", {}, tag(span.label), " ", stateWords(span), sure === null || sure === undefined ? "" : `, ${t("{percent} sure", { percent: percent(sure) })}`),
       ...(others.length
-        ? [make("p", { class: "quiet" }, "or ", ...others.flatMap(({ label, probability }) => [tag(label), ` ${percent(probability)} `]))]
+        ? [make("p", { class: "quiet" }, t("or"), " ", ...others.flatMap(({ label, probability }) => [tag(label), ` ${percent(probability)} `]))]
         : []),
     );
     this.card.hidden = false;

@@ -1,6 +1,7 @@
 /** What reviewers say to each other about the text, kept safe on its way like every decision. */
 
-import { make } from "./dom.js";
+import { language, t } from "../i18n.js";
+import { make, phrase } from "./dom.js";
 import { freshKey } from "./outbox.js";
 
 const element = (id) => document.getElementById(id);
@@ -48,7 +49,9 @@ export class Comments {
 
   #aim() {
     this.#about = this.work.review?.activeSpan ?? null;
-    const words = this.#about ? ["About ", make("bdi", {}, `“${this.work.review.surface(this.#about)}”`)] : ["About the text"];
+    const words = this.#about
+      ? phrase(t("About {words}"), { words: make("bdi", {}, `“${this.work.review.surface(this.#about)}”`) })
+      : [t("About the text")];
     element("comment-about").replaceChildren(...words);
   }
 
@@ -65,11 +68,11 @@ export class Comments {
         body: { body, ...range, idempotency_key: freshKey() },
       });
     } catch {
-      line.notice("storage", "This browser could not keep the comment, so it was not taken. Try again.", []);
+      line.notice("storage", t("This browser could not keep the comment, so it was not taken. Try again."), []);
       return;
     }
     this.field.value = "";
-    this.work.say("Comment kept.");
+    this.work.say(t("Comment kept."));
     element("page").focus();
   }
 
@@ -77,7 +80,7 @@ export class Comments {
     try {
       const { comments } = await this.work.api.resolve(comment.id, isResolved);
       this.#show(comments);
-      this.work.say(isResolved ? "Comment resolved." : "Comment opened again.");
+      this.work.say(isResolved ? t("Comment resolved.") : t("Comment opened again."));
     } catch (error) {
       this.work.say(error.message);
     }
@@ -95,15 +98,15 @@ export class Comments {
     element("comment-count").textContent = open ? String(open) : "";
     element("comment-list").replaceChildren(
       ...this.#rows.map((comment) => this.#row(comment)),
-      ...waiting.map(({ body }) => make("li", {}, make("p", { class: "quiet" }, "you, on its way"), make("p", {}, body.body))),
+      ...waiting.map(({ body }) => make("li", {}, make("p", { class: "quiet" }, t("you, on its way")), make("p", {}, body.body))),
     );
   }
 
   #row(comment) {
     const { review } = this.work;
-    const act = make("button", { type: "button", class: "button plain" }, comment.resolvedBy ? "Open again" : "Resolve");
+    const act = make("button", { type: "button", class: "button plain" }, comment.resolvedBy ? t("Open again") : t("Resolve"));
     act.addEventListener("click", () => this.#resolve(comment, !comment.resolvedBy));
-    const state = comment.resolvedBy ? `, resolved by ${comment.resolvedBy}` : "";
+    const state = comment.resolvedBy ? `, ${t("resolved by {name}", { name: comment.resolvedBy })}` : "";
     return make(
       "li",
       { class: comment.resolvedBy ? "resolved" : null },
@@ -129,5 +132,5 @@ export class Comments {
 }
 
 function when(moment) {
-  return new Date(moment).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  return new Date(moment).toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
 }

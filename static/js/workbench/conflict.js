@@ -1,5 +1,6 @@
 /** Two people corrected the same text: both versions side by side, and the reviewer decides. */
 
+import { n, t } from "../i18n.js";
 import { labelTag, make } from "./dom.js";
 import { TextView } from "./render.js";
 import { Review } from "./state.js";
@@ -48,23 +49,23 @@ export class Conflict {
       const list = make("ul", { class: "choices" }, ...rows.map((row) => this.#row(row, rows, names)));
       const chosen = () => rows.filter((row) => row.box.checked).map((row) => row.span);
       this.section.replaceChildren(
-        make("h2", { id: "conflict-title", tabindex: "-1" }, `${current.author} saved this text while you worked on it`),
-        make("p", {}, "Nothing was overwritten. Tick the spans that are right; what you both marked alike is kept."),
+        make("h2", { id: "conflict-title", tabindex: "-1" }, t("{author} saved this text while you worked on it", current)),
+        make("p", {}, t("Nothing was overwritten. Tick the spans that are right; what you both marked alike is kept.")),
         make(
           "div",
           { class: "versions" },
-          this.#version("Yours, not saved yet", task, mine),
-          this.#version(`${current.author}'s, saved as number ${current.number}`, task, current.spans),
+          this.#version(t("Yours, not saved yet"), task, mine),
+          this.#version(t("{author}'s, saved as number {number}", current), task, current.spans),
         ),
-        make("h3", {}, rows.length ? "Where you differ" : "You marked the same spans."),
+        make("h3", {}, rows.length ? t("Where you differ") : t("You marked the same spans.")),
         list,
-        make("p", { class: "quiet" }, `${common.length} the same in both.`),
+        make("p", { class: "quiet" }, n("1 the same in both.", "{count} the same in both.", common.length)),
         make(
           "div",
           { class: "actions" },
-          this.#button("primary", "Save the ticked spans", () => finish({ action: "save", spans: [...common, ...chosen()] })),
-          this.#button("", `Keep ${current.author}'s and drop mine`, () => finish({ action: "theirs" })),
-          this.#button("plain", "Decide later", () => finish({ action: "later" })),
+          this.#button("primary", t("Save the ticked spans"), () => finish({ action: "save", spans: [...common, ...chosen()] })),
+          this.#button("", t("Keep {author}'s and drop mine", current), () => finish({ action: "theirs" })),
+          this.#button("plain", t("Decide later"), () => finish({ action: "later" })),
         ),
       );
       this.section.hidden = false;
@@ -95,7 +96,7 @@ export class Conflict {
         row.box,
         make("bdi", { class: "surface" }, row.span.text),
         label ? labelTag(label) : row.span.label,
-        make("span", { class: "quiet" }, row.who === "you" ? "yours" : row.who),
+        make("span", { class: "quiet" }, row.who === "you" ? t("yours") : row.who),
       ),
     );
   }

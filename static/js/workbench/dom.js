@@ -15,6 +15,11 @@ export function labelTag(label) {
   return make("span", { class: `label-tag hue-${label.hue} pattern-${label.pattern}` }, label.name);
 }
 
+/** A sentence with elements in it: its `{names}` become what stands for them. */
+export function phrase(sentence, parts) {
+  return sentence.split(/\{(\w+)\}/).map((piece, index) => (index % 2 ? (parts[piece] ?? "") : piece));
+}
+
 export function percent(share) {
   return `${Math.round(share * 100)} %`;
 }

@@ -1,5 +1,6 @@
 /** Which spans are shown: by label, by how sure the model is, by words, or only what waits for a decision. */
 
+import { t } from "../i18n.js";
 import { make } from "./dom.js";
 import { isOpen } from "./state.js";
 
@@ -37,7 +38,7 @@ export class Filter {
   use(review) {
     const { label } = this.form.elements;
     label.replaceChildren(
-      make("option", { value: "" }, "every label"),
+      make("option", { value: "" }, t("every label")),
       ...review.task.labels.map(({ name, title }) => make("option", { value: name }, title === name ? name : `${name}: ${title}`)),
     );
     label.value = review.labels.has(this.#set.label) ? this.#set.label : "";

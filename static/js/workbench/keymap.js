@@ -1,15 +1,17 @@
 /** Which key does what: the table of keyboard.js with a person's own changes, which must not clash. */
 
+import { t } from "../i18n.js";
+
 /** Keys that the page, the caret or the browser needs as they are. */
 const TAKEN = {
-  Tab: "Tab moves between the controls.",
-  ArrowLeft: "The arrows move the caret.",
-  ArrowRight: "The arrows move the caret.",
-  ArrowUp: "The arrows move the caret.",
-  ArrowDown: "The arrows move the caret.",
-  Home: "Home and End move the caret.",
-  End: "Home and End move the caret.",
-  Escape: "Escape always leaves what is open.",
+  Tab: t("Tab moves between the controls."),
+  ArrowLeft: t("The arrows move the caret."),
+  ArrowRight: t("The arrows move the caret."),
+  ArrowUp: t("The arrows move the caret."),
+  ArrowDown: t("The arrows move the caret."),
+  Home: t("Home and End move the caret."),
+  End: t("Home and End move the caret."),
+  Escape: t("Escape always leaves what is open."),
 };
 const MODIFIERS = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "Dead", "Process"]);
 const BROWSER = new Set(["c", "f", "l", "n", "p", "r", "s", "t", "v", "w", "x"].map((letter) => `Ctrl+${letter}`));
@@ -34,12 +36,12 @@ export function withOwn(rows, own) {
 export function refusal(rows, labels, action, key) {
   const [main] = key.split("+").slice(-1);
   if (TAKEN[key]) return TAKEN[key];
-  if (BROWSER.has(key)) return `${keyText(key)} belongs to the browser.`;
+  if (BROWSER.has(key)) return t("{key} belongs to the browser.", { key: keyText(key) });
   const other = rows.find(([keys, name]) => name !== action && keys.some((used) => clash(used, key)));
-  if (other) return `${keyText(key)} is taken: ${other[2]}.`;
+  if (other) return t("{key} is taken: {words}.", { key: keyText(key), words: other[2] });
   const label = labels.find(({ hotkey }) => hotkey && hotkey === key);
-  if (label) return `${keyText(key)} marks ${label.name}.`;
-  return main === "" ? "Press a key." : null;
+  if (label) return t("{key} marks {label}.", { key: keyText(key), label: label.name });
+  return main === "" ? t("Press a key.") : null;
 }
 
 /** With Ctrl an edge moves by words, so such a key stands for two. */

@@ -1,8 +1,8 @@
 /** What the page says: the last line, notices, and what a screen reader hears. */
 
+import { n, t } from "../i18n.js";
 import { make } from "./dom.js";
 import { keyText } from "./keymap.js";
-import { count } from "./panel.js";
 import { isOpen } from "./state.js";
 
 const element = (id) => document.getElementById(id);
@@ -87,16 +87,16 @@ export class LastLine {
     const kept = this.outbox.entries.length;
     const { connection } = this.outbox;
     if (connection === "signed-out") {
-      const link = make("a", { href: this.signIn, target: "_blank", rel: "noopener" }, `Sign in as ${this.user.name}`);
-      return [`Your session has ended; ${kept} kept here. `, link];
+      const link = make("a", { href: this.signIn, target: "_blank", rel: "noopener" }, t("Sign in as {name}", this.user));
+      return [t("Your session has ended; {kept} kept here.", { kept }), " ", link];
     }
-    if (this.outbox.stuck.length) return [`${count(this.outbox.stuck.length, "text")} kept here, not saved`];
-    if (connection === "offline") return [kept ? `offline, ${kept} kept here` : "offline"];
-    if (connection === "server") return [`the server is busy, ${kept} kept here`];
-    if (kept) return [`saving ${kept}…`];
-    if (!this.keepsDrafts) return ["this browser keeps no drafts"];
-    if (this.savedAt) return [`saved ${ago(this.savedAt)}`];
-    return [review?.isTouched ? "draft kept here" : "nothing to save"];
+    if (this.outbox.stuck.length) return [n("1 text kept here, not saved", "{count} texts kept here, not saved", this.outbox.stuck.length)];
+    if (connection === "offline") return [kept ? t("offline, {kept} kept here", { kept }) : t("offline")];
+    if (connection === "server") return [t("the server is busy, {kept} kept here", { kept })];
+    if (kept) return [t("saving {kept}…", { kept })];
+    if (!this.keepsDrafts) return [t("this browser keeps no drafts")];
+    if (this.savedAt) return [ago(this.savedAt)];
+    return [review?.isTouched ? t("draft kept here") : t("nothing to save")];
   }
 }
 
@@ -105,17 +105,17 @@ function hints(review, isMarking, keyOf) {
   const digits = review.task.labels.map((label) => label.hotkey).filter(Boolean);
   const labels = digits.length > 1 ? `${digits[0]}…${digits.at(-1)}` : (digits[0] ?? "");
   if (isMarking) {
-    return [["← →", "move"], ["Shift", "extend"], [labels, "mark as"], [keyOf("menu"), "by name"], ["Esc", "leave"]];
+    return [["← →", t("move")], ["Shift", t("extend")], [labels, t("mark as")], [keyOf("menu"), t("by name")], ["Esc", t("leave")]];
   }
   const span = review.activeSpan;
-  if (!span) return [[keyOf("next"), "next span"], [keyOf("unsure"), "least sure"], [keyOf("toggleCaret"), "mark by keyboard"]];
-  const unwanted = span.state === "rejected" ? "take back" : span.machine ? "reject" : "remove";
-  const accept = isOpen(span) || span.state === "rejected" ? [[keyOf("accept"), "accept"]] : [];
-  return [...accept, [keyOf("reject"), unwanted], [labels, "relabel"], [keyOf("equal"), "all equal"], [keyOf("endRight"), "move the end"]];
+  if (!span) return [[keyOf("next"), t("next span")], [keyOf("unsure"), t("least sure")], [keyOf("toggleCaret"), t("mark by keyboard")]];
+  const unwanted = span.state === "rejected" ? t("take back") : span.machine ? t("reject") : t("remove");
+  const accept = isOpen(span) || span.state === "rejected" ? [[keyOf("accept"), t("accept")]] : [];
+  return [...accept, [keyOf("reject"), unwanted], [labels, t("relabel")], [keyOf("equal"), t("all equal")], [keyOf("endRight"), t("move the end")]];
 }
 
 function ago(moment) {
   const seconds = Math.round((Date.now() - moment) / 1000);
-  if (seconds < 60) return `${seconds} s ago`;
-  return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 60) return t("saved {seconds} s ago", { seconds });
+  return t("saved {minutes} min ago", { minutes: Math.round(seconds / 60) });
 }

@@ -1,5 +1,6 @@
 /** The list of spans that the filter shows. Rows of spans that did not change stay as they are. */
 
+import { n, t } from "../i18n.js";
 import { labelTag, make, percent } from "./dom.js";
 
 const AT_ONCE = 150;
@@ -26,8 +27,10 @@ export class SpanList {
     if (!review) return;
     const shown = review.ordered.filter((span) => review.isShown(span));
     const unsure = shown.filter((span) => review.isUnsure(span)).length;
-    const all = shown.length === review.spans.size ? "" : ` of ${review.spans.size}`;
-    document.getElementById("span-count").textContent = `${shown.length}${all}${unsure ? `, ${unsure} unsure` : ""}`;
+    const all = review.spans.size;
+    const words = [shown.length === all ? String(all) : t("{shown} of {all}", { shown: shown.length, all })];
+    if (unsure) words.push(n("1 unsure", "{count} unsure", unsure));
+    document.getElementById("span-count").textContent = words.join(", ");
     if (this.details.open) this.#fill(shown, 0);
   }
 

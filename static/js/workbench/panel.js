@@ -1,6 +1,7 @@
 /** The edges of the page: the span inspector, the labels, the list of spans, the queue. */
 
-import { labelTag, make, percent } from "./dom.js";
+import { n, t } from "../i18n.js";
+import { labelTag, make, percent, phrase } from "./dom.js";
 import { keyText } from "./keymap.js";
 import { SpanList } from "./list.js";
 import { stateWords } from "./render.js";
@@ -57,20 +58,21 @@ export class Panel {
     const label = this.#review.labels.get(name);
     const text = label?.guideline || label?.description || "";
     this.guideline.replaceChildren(
-      ...(text ? [make("h2", {}, labelTag(label), " means"), make("p", {}, text)] : []),
+      ...(text ? [make("h2", {}, ...phrase(t("{label} means"), { label: labelTag(label) })), make("p", {}, text)] : []),
     );
   }
 
   #overview(armed) {
     const review = this.#review;
     const unsure = review.ordered.filter((span) => review.isUnsure(span)).length;
-    const words = review.spans.size
-      ? `${count(review.spans.size, "span")}${unsure ? `, ${unsure} unsure` : ""}.`
-      : "No span yet.";
+    const words = [
+      review.spans.size ? n("1 span", "{count} spans", review.spans.size) : t("No span yet"),
+      ...(unsure ? [n("1 unsure", "{count} unsure", unsure)] : []),
+    ];
     const label = review.labels.get(armed);
     return [
-      make("p", { class: "inspector-lead" }, words),
-      make("p", { class: "quiet" }, "Drag over text to mark it as ", label ? labelTag(label) : armed, "."),
+      make("p", { class: "inspector-lead" }, words.join(", ")),
+      make("p", { class: "quiet" }, ...phrase(t("Drag over text to mark it as {label}."), { label: label ? labelTag(label) : armed })),
     ];
   }
 
@@ -93,28 +95,28 @@ export class Panel {
     ];
     if (machine) rows.push(this.#machine(span, sure));
     if (span.alternatives.length && span.state !== "rejected") rows.push(this.#alternatives(span));
-    const accept = this.#button("accept", "Accept", true);
+    const accept = this.#button("accept", t("Accept"), true);
     accept.disabled = !(isOpen(span) || span.state === "rejected");
-    const unwanted = span.state === "rejected" ? "Take back" : machine ? "Reject" : "Remove";
+    const unwanted = span.state === "rejected" ? t("Take back") : machine ? t("Reject") : t("Remove");
     rows.push(
       make(
         "div",
         { class: "actions" },
         accept,
         this.#button("reject", unwanted, true),
-        this.#button("menu", "Label…", true),
-        this.#button("equal", "All equal…", true),
+        this.#button("menu", t("Label…"), true),
+        this.#button("equal", t("All equal…"), true),
       ),
       make(
         "div",
         { class: "edges" },
-        make("span", { class: "quiet" }, "Start"),
-        this.#button("startLeft", "◂", false, "Start back"),
-        this.#button("startRight", "▸", false, "Start forward"),
+        make("span", { class: "quiet" }, t("Start")),
+        this.#button("startLeft", "◂", false, t("Start back")),
+        this.#button("startRight", "▸", false, t("Start forward")),
         make("span", { class: "mono quiet" }, `${from}–${to}`),
-        make("span", { class: "quiet" }, "End"),
-        this.#button("endLeft", "◂", false, "End back"),
-        this.#button("endRight", "▸", false, "End forward"),
+        make("span", { class: "quiet" }, t("End")),
+        this.#button("endLeft", "◂", false, t("End back")),
+        this.#button("endRight", "▸", false, t("End forward")),
       ),
     );
     return rows.filter(Boolean);
@@ -127,9 +129,11 @@ export class Panel {
       label === span.label &&
       review.offsets.toUtf16(start) === span.start &&
       review.offsets.toUtf16(end) === span.end;
-    const said = same ? [] : [" said ", labelTag(review.labels.get(label) ?? { name: label, hue: 0, pattern: 0 }), ` ${start}–${end}`];
-    const doubt = sure === null ? "" : `, ${percent(sure)} sure`;
-    return make("p", { class: "quiet" }, make("span", { class: "mono" }, review.task.prediction.version), ...said, doubt);
+    const version = make("span", { class: "mono" }, review.task.prediction.version);
+    const tag = labelTag(review.labels.get(label) ?? { name: label, hue: 0, pattern: 0 });
+    const said = same ? [version] : phrase(t("{version} said {label} {start}–{end}"), { version, label: tag, start, end });
+    const doubt = sure === null ? "" : `, ${t("{percent} sure", { percent: percent(sure) })}`;
+    return make("p", { class: "quiet" }, ...said, doubt);
   }
 
   #alternatives(span) {
@@ -140,7 +144,7 @@ export class Panel {
       const button = make(
         "button",
         { type: "button", class: "alternative" },
-        known ? labelTag(known) : "nothing",
+        known ? labelTag(known) : t("nothing"),
         make("span", { class: "number quiet" }, percent(probability)),
       );
       const act = known ? () => this.actions.label(label) : () => this.actions.reject();
@@ -148,7 +152,7 @@ export class Panel {
       return button;
     });
     if (!rows.some(Boolean)) return null;
-    return make("div", { class: "alternatives" }, make("span", { class: "quiet" }, "or"), ...rows);
+    return make("div", { class: "alternatives" }, make("span", { class: "quiet" }, t("or")), ...rows);
   }
 
   #button(action, text, hasKey, name = null) {
@@ -165,10 +169,6 @@ export class Panel {
 
 function stateClass(span) {
   return { accepted: "good", changed: "good", human: "good", rejected: "bad" }[span.state] ?? "";
-}
-
-export function count(number, noun) {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 /** The queue rail. */
@@ -189,7 +189,7 @@ export function paintQueue(list, rows, current, base) {
           make(
             "span",
             { class: `reason ${row.stratum}` },
-            row.holder ? `${row.reason} · ${row.holder} has it` : row.reason,
+            row.holder ? `${row.reason} · ${t("{name} has it", { name: row.holder })}` : row.reason,
           ),
         ),
       ),

@@ -91,12 +91,12 @@ export class LabelMenu {
   }
 }
 
-/** After a sheet has closed the focus is where it was; `goBack` is called where that is gone. */
+/** After a sheet has closed the focus is where it was; `goBack` is called where there is no such place. */
 export function whenLeft(sheet, goBack) {
-  sheet.addEventListener("toggle", (event) => {
-    const { activeElement } = document;
-    if (event.newState === "closed" && (!activeElement || activeElement === document.body)) goBack();
-  });
+  const isNowhere = () => !document.activeElement || document.activeElement === document.body;
+  // The browser gives the focus back at once, so that the next key already works: it needs a place to give it to.
+  sheet.addEventListener("beforetoggle", (event) => event.newState === "open" && isNowhere() && goBack());
+  sheet.addEventListener("toggle", (event) => event.newState === "closed" && isNowhere() && goBack());
 }
 
 /** Put something below a rectangle of the screen, or above where there is no room. */

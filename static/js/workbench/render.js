@@ -3,6 +3,7 @@
  * repaints only the pieces of text that it touches.
  */
 
+import { t } from "../i18n.js";
 import { make } from "./dom.js";
 import { lineBounds, snap } from "./offsets.js";
 
@@ -275,20 +276,30 @@ export function describe(review, span) {
   const label = review.labels.get(span.label)?.title ?? span.label;
   const sure =
     span.state === "suggested" && span.machine?.confidence !== null && span.machine
-      ? `${Math.round(span.machine.confidence * 100)} percent sure`
+      ? t("{percent} percent sure", { percent: Math.round(span.machine.confidence * 100) })
       : "";
-  return [review.surface(span), label, span.state === "human" ? "" : span.state, sure].filter(Boolean).join(", ");
+  return [review.surface(span), label, shortState(span), sure].filter(Boolean).join(", ");
+}
+
+function shortState(span) {
+  return {
+    suggested: t("suggested"),
+    propagated: t("proposed"),
+    accepted: t("accepted"),
+    rejected: t("rejected"),
+    changed: t("changed"),
+  }[span.state];
 }
 
 /** How a span came to be as it is, in words. */
 export function stateWords(span) {
   return {
-    suggested: "suggested by the model",
-    propagated: "as decided in another text",
-    accepted: "accepted",
-    rejected: "rejected",
-    changed: "changed by you",
-    human: "marked by a person",
+    suggested: t("suggested by the model"),
+    propagated: t("as decided in another text"),
+    accepted: t("accepted"),
+    rejected: t("rejected"),
+    changed: t("changed by you"),
+    human: t("marked by a person"),
   }[span.state];
 }
 

@@ -1,5 +1,6 @@
 /** The sheet of keys, where a key can be changed and the reading size set. */
 
+import { t } from "../i18n.js";
 import { make } from "./dom.js";
 import { KEYS } from "./keyboard.js";
 import { keyName, keyText, refusal } from "./keymap.js";
@@ -20,7 +21,7 @@ export class Sheet {
     this.#own = readKeys(user);
     keyboard.setOwn(this.#own);
     this.#paint();
-    element("keys-reset").addEventListener("click", () => this.#keep({}, "The keys are as they came."));
+    element("keys-reset").addEventListener("click", () => this.#keep({}, t("The keys are as they came.")));
     element("help").addEventListener("keydown", (event) => this.#key(event), { capture: true });
     element("help").addEventListener("toggle", () => this.#stop());
     whenLeft(element("help"), () => element("page").focus({ preventScroll: true }));
@@ -35,16 +36,19 @@ export class Sheet {
 
   #paint() {
     element("help-keys").replaceChildren(...this.keyboard.rows.map((row) => this.#row(row)));
+    for (const printed of document.querySelectorAll("kbd[data-key-of]")) {
+      printed.textContent = keyText(this.keyboard.keyOf(printed.dataset.keyOf));
+    }
     element("keys-reset").hidden = Object.keys(this.#own).length === 0;
   }
 
   #row([keys, action, words]) {
-    const change = make("button", { type: "button", class: "button plain", "aria-label": `Change the key: ${words}` }, "Change");
+    const change = make("button", { type: "button", class: "button plain", "aria-label": t("Change the key: {words}", { words }) }, t("Change"));
     change.addEventListener("click", () => this.#wait(action));
     return make(
       "tr",
       { "data-action": action },
-      make("th", { scope: "row" }, ...keys.flatMap((key, index) => [index ? " or " : "", make("kbd", {}, keyText(key))])),
+      make("th", { scope: "row" }, ...keys.flatMap((key, index) => [index ? ` ${t("or")} ` : "", make("kbd", {}, keyText(key))])),
       make("td", {}, words),
       make("td", {}, action === "leave" ? null : change),
     );
@@ -56,7 +60,7 @@ export class Sheet {
     this.#waiting = action;
     const row = element("help-keys").querySelector(`[data-action="${action}"]`);
     row.classList.add("is-waiting");
-    this.#say("Press the new key, or Escape to leave it.");
+    this.#say(t("Press the new key, or Escape to leave it."));
   }
 
   #stop() {
@@ -78,7 +82,7 @@ export class Sheet {
     }
     const why = refusal(this.keyboard.rows, this.keyboard.labels, this.#waiting, key);
     if (why) {
-      this.#say(`Not possible. ${why}`);
+      this.#say(t("Not possible. {why}", { why }));
       return;
     }
     const [, , words] = KEYS.find((row) => row[1] === this.#waiting);
@@ -95,7 +99,7 @@ export class Sheet {
       writeKeys(this.user, own);
       this.#say(words);
     } catch {
-      this.#say(`${words} This browser cannot keep it beyond this page.`);
+      this.#say(`${words} ${t("This browser cannot keep it beyond this page.")}`);
     }
     this.#paint();
     this.onKeys();

@@ -1,5 +1,6 @@
 /** Decisions that the server refused: kept here, said, and settled by the reviewer. */
 
+import { t } from "../i18n.js";
 import { freshKey } from "./outbox.js";
 
 const STALE = 412;
@@ -18,16 +19,16 @@ export class Stuck {
     const { problem } = entry;
     const { line } = this.work;
     if (problem.status === STALE) {
-      const words = `Somebody else saved “${entry.name}” while you worked on it. Your version is kept here.`;
-      line.notice(entry.key, words, [["Compare the two", () => this.#settle(entry)]]);
+      const words = t("Somebody else saved “{name}” while you worked on it. Your version is kept here.", entry);
+      line.notice(entry.key, words, [[t("Compare the two"), () => this.#settle(entry)]]);
       return;
     }
-    const actions = [["Try again", () => this.#retry(entry)]];
+    const actions = [[t("Try again"), () => this.#retry(entry)]];
     if (entry.verb === "submit" && problem.code !== "document_erased") {
-      actions.push(["Open it", () => this.#open(entry)]);
+      actions.push([t("Open it"), () => this.#open(entry)]);
     }
-    actions.push(["Discard mine", () => this.#drop(entry)]);
-    line.notice(entry.key, `“${entry.name}” is kept here, not saved: ${problem.detail}`, actions);
+    actions.push([t("Discard mine"), () => this.#drop(entry)]);
+    line.notice(entry.key, t("“{name}” is kept here, not saved: {problem}", { name: entry.name, problem: problem.detail }), actions);
     if (problem.status === LOCKED && problem.until) {
       const free = Date.parse(problem.until) - Date.now();
       setTimeout(() => this.#retry(entry), Math.max(SOON_MS, free + 1_000));
@@ -62,7 +63,7 @@ export class Stuck {
         idempotency_key: freshKey(),
       };
       await work.outbox.add({ task: entry.task, name: entry.name, verb: "submit", body });
-      work.say("Saved what you chose.");
+      work.say(t("Saved what you chose."));
     }
     if (answer.action !== "later") await this.#drop(entry);
   }

@@ -1,5 +1,6 @@
 /** For fingers: a bar at the foot of the text with what can be done to the selected words or the chosen span. */
 
+import { t } from "../i18n.js";
 import { labelTag, make } from "./dom.js";
 import { isOpen } from "./state.js";
 
@@ -34,18 +35,18 @@ export class TouchBar {
   #forText(review, marked) {
     const labels = [...review.task.labels].sort((a, b) => (b.name === this.work.armed) - (a.name === this.work.armed));
     return [
-      ...labels.map((label) => this.#button(labelTag(label), () => this.actions.label(label.name, marked), `Mark as ${label.title}`)),
-      this.#button("Cancel", () => getSelection().removeAllRanges()),
+      ...labels.map((label) => this.#button(labelTag(label), () => this.actions.label(label.name, marked), t("Mark as {label}", { label: label.title }))),
+      this.#button(t("Cancel"), () => getSelection().removeAllRanges()),
     ];
   }
 
   #forSpan(review, span) {
     return [
-      ...(isOpen(span) || span.state === "rejected" ? [this.#button("Accept", () => this.actions.accept())] : []),
-      this.#button(span.state === "rejected" ? "Take back" : span.machine ? "Reject" : "Remove", () => this.actions.reject()),
-      this.#button("Label…", () => this.actions.menu()),
-      this.#button("All equal…", () => this.actions.equal()),
-      this.#button("Done", () => review.activate(null)),
+      ...(isOpen(span) || span.state === "rejected" ? [this.#button(t("Accept"), () => this.actions.accept())] : []),
+      this.#button(span.state === "rejected" ? t("Take back") : span.machine ? t("Reject") : t("Remove"), () => this.actions.reject()),
+      this.#button(t("Label…"), () => this.actions.menu()),
+      this.#button(t("All equal…"), () => this.actions.equal()),
+      this.#button(t("Done"), () => review.activate(null)),
     ];
   }
 

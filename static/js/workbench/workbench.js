@@ -1,5 +1,6 @@
 /** The workbench: one text at a time, from the queue to the server, and nothing lost on the way. */
 
+import { n, t } from "../i18n.js";
 import { Actions } from "./actions.js";
 import { Api, Problem } from "./api.js";
 import { Bulk } from "./bulk.js";
@@ -15,7 +16,7 @@ import { LastLine } from "./lastline.js";
 import { Lease } from "./lease.js";
 import { Minimap } from "./minimap.js";
 import { Outbox, freshKey } from "./outbox.js";
-import { Panel, count, paintQueue } from "./panel.js";
+import { Panel, paintQueue } from "./panel.js";
 import { Pointer } from "./pointer.js";
 import { LabelMenu } from "./relabel.js";
 import { TextView, describe } from "./render.js";
@@ -106,7 +107,7 @@ export class Workbench {
     this.pointer.use(review);
     this.keyboard.use(task.labels);
     this.filter.use(review);
-    this.view.show(review, { painted: painted && !draft && !this.filter.isActive });
+    this.view.show(review, { painted: painted && !draft && !task.propagated?.length && !this.filter.isActive });
     this.panel.use(review, this.armed);
     this.comments.use(task);
     this.minimap.due({ moved: true });
@@ -116,12 +117,12 @@ export class Workbench {
       history.replaceState(null, "", `?task=${task.id}`);
       element("page").scrollTop = 0;
       element("page").focus({ preventScroll: true });
-      this.say(`${task.document.name}, ${task.reason}, ${count(review.spans.size, "span")}`);
+      this.say(`${task.document.name}, ${task.reason}, ${n("1 span", "{count} spans", review.spans.size)}`);
     }
     this.#footer();
     performance.measure("show", "show");
     this.#prefetch();
-    if (draft && review.isTouched) this.say("Your unfinished work on this text is back.");
+    if (draft && review.isTouched) this.say(t("Your unfinished work on this text is back."));
   }
 
   #showHead(task) {
@@ -129,7 +130,7 @@ export class Workbench {
     element("reason").textContent = task.reason;
     element("reason").className = `reason ${task.stratum}`;
     element("version").textContent = task.current
-      ? `corrected by ${task.current.author}`
+      ? t("corrected by {author}", task.current)
       : task.prediction.version;
     for (const link of element("queue").querySelectorAll("a")) {
       const isCurrent = link.search === `?task=${task.id}`;
@@ -184,7 +185,7 @@ export class Workbench {
       this.say(words);
       await this.#advance();
     } catch {
-      this.line.notice("storage", "This browser could not keep the decision, so it was not taken. Try again.", []);
+      this.line.notice("storage", t("This browser could not keep the decision, so it was not taken. Try again."), []);
     } finally {
       this.#isClosing = false;
     }
@@ -206,8 +207,8 @@ export class Workbench {
   /** The next text is not here: say so, and go on by itself once the server answers again. */
   #stall(error) {
     this.#clear();
-    const words = error instanceof Problem ? error.message : "The server cannot be reached, so the next text is not here yet.";
-    this.line.notice("next", words, [["Try again", () => this.#advance()]]);
+    const words = error instanceof Problem ? error.message : t("The server cannot be reached, so the next text is not here yet.");
+    this.line.notice("next", words, [[t("Try again"), () => this.#advance()]]);
     this.#footer();
     setTimeout(() => {
       if (!this.review) this.#advance();
@@ -221,7 +222,7 @@ export class Workbench {
       return;
     }
     this.#clear();
-    this.line.notice("next", "No other text waits. What is kept here is still on its way.", []);
+    this.line.notice("next", t("No other text waits. What is kept here is still on its way."), []);
     this.#footer();
   }
 
@@ -230,7 +231,7 @@ export class Workbench {
     this.#upcoming = null;
     element("text").replaceChildren();
     for (const id of ["reason", "version"]) element(id).textContent = "";
-    element("document-name").textContent = "No text";
+    element("document-name").textContent = t("No text");
     this.touch.paint();
   }
 
@@ -247,7 +248,7 @@ export class Workbench {
     else {
       this.caret.start();
       element("page").focus({ preventScroll: true });
-      this.say("Marking by keyboard. Arrows move, Shift extends, a label's key marks, Escape leaves.");
+      this.say(t("Marking by keyboard. Arrows move, Shift extends, a label's key marks, Escape leaves."));
     }
     this.#footer();
   }
@@ -269,7 +270,7 @@ export class Workbench {
       milliseconds: Math.round(review.clock.milliseconds),
       decisions_ms: review.clock.decisions,
     };
-    await this.#close("submit", body, "Submitted.");
+    await this.#close("submit", body, t("Submitted."));
   }
 
   skip() {
@@ -283,7 +284,7 @@ export class Workbench {
   async #skipWith(reason) {
     element("skip-form").hidden = true;
     element("skip-form").reset();
-    await this.#close("skip", { reason }, "Skipped.");
+    await this.#close("skip", { reason }, t("Skipped."));
   }
 
   openFilter() {
@@ -311,7 +312,7 @@ export class Workbench {
     const span = review.activeSpan;
     if (!span) return;
     const at = review.ordered.indexOf(span) + 1;
-    this.say(`${describe(review, span)}, ${at} of ${review.spans.size}`);
+    this.say(t("{span}, {at} of {all}", { span: describe(review, span), at, all: review.spans.size }));
   }
 
   #footer() {
@@ -349,7 +350,7 @@ export class Workbench {
       api: this.api,
       seconds: this.config.leaseSeconds,
       task: () => (this.review?.task.status === "open" ? this.review.task : null),
-      onLost: (task) => this.line.notice("lease", `“${task.document.name}” went to somebody else while you were away. You can still submit: nothing will be overwritten.`, []),
+      onLost: (task) => this.line.notice("lease", t("“{name}” went to somebody else while you were away. You can still submit: nothing will be overwritten.", task.document), []),
     });
   }
 
