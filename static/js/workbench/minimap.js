@@ -3,16 +3,19 @@
 const WIDTH = 14;
 /** Only where the text is longer than this many windows. */
 const LONG = 2.5;
+const RESTS_MS = 150;
 
 export class Minimap {
   #isDue = false;
   #tops = null;
+  #rows = null;
+  #settled = null;
 
   constructor(canvas, view) {
     this.canvas = canvas;
     this.view = view;
     this.page = view.root.closest(".wb-page");
-    this.page.addEventListener("scroll", () => this.due(), { passive: true });
+    this.page.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.due({ moved: true })).observe(this.page);
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
@@ -21,9 +24,23 @@ export class Minimap {
     canvas.addEventListener("pointermove", (event) => event.buttons && this.#scroll(event));
   }
 
-  /** Paint with the next frame. `moved`: the text may stand elsewhere now. */
+  /** Only the window moves; what came into view has its true height, and is asked for it afterwards. */
+  #scrolled() {
+    this.#frame();
+    this.due({ moved: true });
+  }
+
+  /** Look at the spans again, once the hand rests. `moved`: the text may stand elsewhere than before. */
   due({ moved = false } = {}) {
     if (moved) this.#tops = null;
+    clearTimeout(this.#settled);
+    this.#settled = setTimeout(() => {
+      this.#rows = null;
+      this.#frame();
+    }, RESTS_MS);
+  }
+
+  #frame() {
     if (this.#isDue) return;
     this.#isDue = true;
     requestAnimationFrame(() => {
@@ -36,6 +53,7 @@ export class Minimap {
     const { canvas, page, view } = this;
     const isLong = page.scrollHeight > page.clientHeight * LONG && Boolean(view.review?.text);
     canvas.hidden = !isLong;
+    page.classList.toggle("has-map", isLong);
     if (!isLong) return;
     const { clientHeight: height } = canvas;
     if (canvas.height !== height) Object.assign(canvas, { width: WIDTH, height });
@@ -46,7 +64,8 @@ export class Minimap {
     brush.clearRect(0, 0, WIDTH, height);
     brush.fillStyle = colours.shown;
     brush.fillRect(0, page.scrollTop * scale, WIDTH, Math.max(6, page.clientHeight * scale));
-    const { sure, unsure } = this.#rows(scale);
+    this.#rows ??= this.#find(scale);
+    const { sure, unsure } = this.#rows;
     brush.fillStyle = colours.sure;
     for (const row of sure) brush.fillRect(4, row, 6, 1);
     brush.fillStyle = colours.unsure;
@@ -54,7 +73,7 @@ export class Minimap {
   }
 
   /** The rows that hold spans; many spans share one. */
-  #rows(scale) {
+  #find(scale) {
     const { review } = this.view;
     this.#tops ??= this.view.tops();
     const [sure, unsure] = [new Set(), new Set()];

@@ -28,10 +28,12 @@ export class TextView {
     this.root.classList.toggle("is-empty", review.text.length === 0);
     if (painted && this.#adopt()) return;
     const lines = lineBounds(review.text).map((bounds) => pieceBounds(review.text, ...bounds));
-    this.root.replaceChildren(...lines.map((pieces) => lineElement(pieces.length)));
-    const elements = this.root.getElementsByClassName("piece");
+    const made = lines.map((pieces) => lineElement(pieces.length));
+    const elements = made.flatMap((line) => [...line.children]);
     this.#pieces = lines.flat().map(([start, end], index) => ({ start, end, element: elements[index] }));
+    // Painted before it stands in the page: there each change would be accounted for.
     this.#pieces.forEach((piece) => this.#paint(piece));
+    this.root.replaceChildren(...made);
   }
 
   /** Take over what the server painted; false when it is not, to the character, this text. */
@@ -112,13 +114,21 @@ export class TextView {
     return range.getBoundingClientRect();
   }
 
-  /** Where each piece of text stands from the top of the page, for the minimap. */
+  /** Where each part of the text stands from the top of the page, for the minimap. */
   tops() {
     const page = this.root.closest(".wb-page");
     const origin = page.getBoundingClientRect().top - page.scrollTop;
-    return this.#pieces.map(({ start, end, element }) => {
-      const box = element.getBoundingClientRect();
-      return { start, end, top: box.top - origin, height: box.height };
+    const parts = [];
+    for (const { start, end, element } of this.#pieces) {
+      // What is laid out as a whole, for asking after a part of it would lay out all that nobody looks at.
+      const line = element.parentElement;
+      const block = line.classList.contains("long") ? element : line;
+      if (parts.at(-1)?.block === block) parts.at(-1).end = end;
+      else parts.push({ block, start, end });
+    }
+    return parts.map(({ block, start, end }) => {
+      const { top, height } = block.getBoundingClientRect();
+      return { start, end, top: top - origin, height };
     });
   }
 
