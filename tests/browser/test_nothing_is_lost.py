@@ -100,6 +100,11 @@ def test_a_killed_tab_keeps_the_work_and_its_undo_history(queue: Queue, sign_in:
     assert [state for _, state in reviewer.spans()] == ["per suggested", "geo suggested", "tim suggested"]
     reviewer.press("Control+y")
     assert reviewer.spans()[0] == ("Ada Lovelace", "per rejected")
+    reviewer.saved("draft kept here")
+    reviewer.page.reload()
+    reviewer.ready()
+    reviewer.press("Control+y")
+    assert reviewer.spans() == before, "what can be done again survives as well"
 
 
 def test_a_tab_killed_with_unsent_decisions_sends_them_when_it_is_opened_again(

@@ -32,6 +32,11 @@ export class Api {
     return this.#call("GET", "queue");
   }
 
+  /** Where else a decision on these words would change something. */
+  occurrences(surface, label) {
+    return this.#call("GET", `occurrences?${new URLSearchParams({ surface, label })}`);
+  }
+
   task(id) {
     return this.#call("GET", `tasks/${id}`);
   }

@@ -15,6 +15,7 @@ import { Keyboard } from "./keyboard.js";
 import { LastLine } from "./lastline.js";
 import { Lease } from "./lease.js";
 import { Minimap } from "./minimap.js";
+import { Offer } from "./offer.js";
 import { Outbox, freshKey } from "./outbox.js";
 import { Panel, paintQueue } from "./panel.js";
 import { Pointer } from "./pointer.js";
@@ -62,6 +63,7 @@ export class Workbench {
     this.comments = new Comments(this);
     this.minimap = new Minimap(element("minimap"), this.view);
     this.touch = new TouchBar({ bar: element("touch-bar"), pointer: this.pointer, actions: this.actions, work: this });
+    this.offer = config.offers ? new Offer(this.api, element("offer")) : null;
     this.card = new Card(this.view, element("card"));
     this.stuck = new Stuck(this, new Conflict(element("conflict"), this.settings));
     this.sheet = new Sheet(this.keyboard, config.user.id, () => this.repaintEdges());
@@ -157,7 +159,10 @@ export class Workbench {
 
   /** Everything around the text. */
   repaintEdges() {
-    if (this.review) this.panel.paint(this.armed);
+    if (this.review) {
+      this.panel.paint(this.armed);
+      this.offer?.use(this.review, this.review.activeSpan);
+    }
     this.touch.paint();
     this.minimap.due();
     this.#footer();
