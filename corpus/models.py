@@ -17,6 +17,7 @@ from django.db.models.functions import Left, Lower
 
 #: Words of a text are found by search as far as this.
 SEARCHED_CHARACTERS = 60_000
+MOST_ANNOTATORS = 10
 
 
 def new_hash_key() -> str:
@@ -66,6 +67,29 @@ class Project(models.Model):
         db_default=200,
         help_text="So many unsure or badly rated texts of callers are queued a day; random ones besides.",
     )
+    annotators_per_document = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_ANNOTATORS)],
+        help_text="So many people annotate a text, each without seeing the others' work.",
+    )
+    overlap_share = models.FloatField(
+        default=1.0,
+        db_default=1.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Share of the texts that get several annotators, drawn at random; the others get one.",
+    )
+    gold_share = models.FloatField(
+        default=0.0,
+        db_default=0.0,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="Share of the texts handed out that are gold items, to see how well people annotate.",
+    )
+    hide_names = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text='People see each other as "Annotator A" and so on; who manages the project sees names.',
+    )
     hash_key = models.CharField(max_length=64, default=new_hash_key, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -79,6 +103,14 @@ class Project(models.Model):
             models.CheckConstraint(
                 condition=Q(diverse_share__range=(0, 1), traffic_share__range=(0, 1)),
                 name="project_other_shares_are_shares",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    annotators_per_document__range=(1, MOST_ANNOTATORS),
+                    overlap_share__range=(0, 1),
+                    gold_share__range=(0, 1),
+                ),
+                name="project_team_settings_in_range",
             ),
         ]
 

@@ -21,9 +21,9 @@ Role = Membership.Role
 PERMISSIONS: dict[str, frozenset[str]] = {
     Role.VIEWER: frozenset({"view"}),
     Role.ANNOTATOR: frozenset({"view", "review"}),
-    Role.REVIEWER: frozenset({"view", "review", "export"}),
-    Role.ML_OWNER: frozenset({"view", "review", "export", "import", "train", "promote"}),
-    Role.ADMIN: frozenset({"view", "review", "export", "import", "train", "promote", "manage"}),
+    Role.REVIEWER: frozenset({"view", "review", "adjudicate", "export"}),
+    Role.ML_OWNER: frozenset({"view", "review", "adjudicate", "export", "import", "train", "promote"}),
+    Role.ADMIN: frozenset({"view", "review", "adjudicate", "export", "import", "train", "promote", "manage"}),
 }
 
 

@@ -107,6 +107,10 @@ CHANGEABLE = (
     "traffic_share",
     "traffic_bar",
     "traffic_daily_limit",
+    "annotators_per_document",
+    "overlap_share",
+    "gold_share",
+    "hide_names",
 )
 
 

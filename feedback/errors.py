@@ -8,7 +8,7 @@ from corpus.errors import Conflict, DomainError, Invalid
 from ner.errors import BadInput
 
 if TYPE_CHECKING:
-    from feedback.models import Correction
+    from feedback.models import Correction, Opinion
 
 
 class SpansRefused(Invalid):
@@ -33,7 +33,9 @@ class StaleVersion(DomainError):
     code = "stale_version"
     status = 412
 
-    def __init__(self, *, base: Correction | None, base_number: int, current: Correction) -> None:
+    def __init__(
+        self, *, base: Correction | Opinion | None, base_number: int, current: Correction | Opinion
+    ) -> None:
         super().__init__(base_number=base_number, number=current.number)
         self.base = base
         self.current = current
@@ -121,3 +123,9 @@ class SpanFieldUnknown(Invalid):
     """Span {index} has {count} unknown fields; known are start, end, label and text."""
 
     code = "unknown_field"
+
+
+class GoldOutdated(Conflict):
+    """The document was corrected again meanwhile: look at the newest correction before you vouch for it."""
+
+    code = "gold_outdated"

@@ -53,3 +53,9 @@ def strata_in_turn(served: Sequence[str], *, shares: dict[Stratum, float]) -> li
         stratum for stratum, share in shares.items() if served.count(stratum) < share * (len(served) + 1)
     ]
     return [*behind, *(stratum for stratum in reversed(shares) if stratum not in behind)]
+
+
+def annotators_of(text_hash: str, *, project: Project) -> int:
+    """How many people annotate a text, by a draw of its own: independent of its stratum."""
+    wanted = int(project.annotators_per_document)
+    return wanted if wanted > 1 and draw(text_hash, nth=1) < project.overlap_share else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from corpus.errors import Conflict, DomainError, Invalid
+from corpus.errors import Conflict, DomainError, Invalid, Refused
 from ner.errors import FormatError
 
 
@@ -28,6 +28,24 @@ class TaskClosed(Conflict):
     """This task is closed already: {status}."""
 
     code = "closed"
+
+
+class TaskKept(Conflict):
+    """This text is kept for {holder}."""
+
+    code = "kept"
+
+
+class SeatsTaken(Conflict):
+    """This text has all the annotators that it needs ({wanted})."""
+
+    code = "seats_taken"
+
+
+class DecisionStands(Refused):
+    """What is true of this text was decided by its annotators or an adjudicator; ask one to change it."""
+
+    code = "decision_stands"
 
 
 class SkipReasonMissing(Invalid):

@@ -18,11 +18,12 @@ from django.utils.translation import gettext as _
 from corpus.models import Document, Label
 from corpus.selectors import label_set_current, labels_of
 from corpus.services import RESERVED_HOTKEYS
-from feedback.models import Correction
-from feedback.selectors import correction_current
+from feedback.models import Correction, Opinion
+from feedback.selectors import correction_current, opinion_current
 from labeling.models import Task
 from labeling.selectors import comments_of, task_reason
 from labeling.selectors.propagations import beside, propagated_spans
+from labeling.selectors.seats import is_blind, seat_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -89,15 +90,21 @@ class Piece:
 
 def task_payload(*, task: Task, user: User) -> dict[str, Any]:
     """A task as the workbench reads it. Offsets are code points."""
-    current = correction_current(task.document)
+    seat = seat_of(task=task, user=user)
+    blind = is_blind(task=task, seat=seat)
+    # Whoever annotates blind sees their own opinion and nobody else's, and no difference to other texts.
+    current = (
+        opinion_current(document=task.document, author=user) if blind else correction_current(task.document)
+    )
+    until = seat.lease_expires_at if blind and seat else task.lease_expires_at
     label_set = label_set_current(project=task.project)
     labels = labels_of(label_set=label_set)
     version = task.prediction.version
-    # Who goes on from a correction has decided on these already.
-    carried = [] if current else propagated_spans(task)
+    # Who goes on from a correction has decided on these already; who annotates blind starts as the others do.
+    carried = [] if current or blind else propagated_spans(task)
     return {
         "id": task.pk,
-        "status": task.status,
+        "status": Task.Status.OPEN if blind else task.status,
         "document": {
             "id": str(task.document_id),
             "name": task.document.external_id or _beginning(task.document.text),
@@ -116,13 +123,13 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
         "propagated": carried,
         "number": current.number if current else 0,
         "current": correction_payload(current) if current else None,
-        "leaseUntil": task.lease_expires_at.isoformat() if task.lease_expires_at else None,
-        "mine": task.claimed_by_id in (None, user.pk),
-        "comments": comments_payload(task.document),
+        "comments": comments_payload(task.document, user=user),
+        "leaseUntil": until.isoformat() if until else None,
+        "mine": blind or task.claimed_by_id in (None, user.pk),
     }
 
 
-def comments_payload(document: Document) -> list[dict[str, Any]]:
+def comments_payload(document: Document, *, user: User) -> list[dict[str, Any]]:
     """What was said about a document, as the workbench reads it. Offsets are code points."""
     return [
         {
@@ -134,7 +141,7 @@ def comments_payload(document: Document) -> list[dict[str, Any]]:
             "end": comment.end,
             "resolvedBy": str(comment.resolved_by) if comment.resolved_by else None,
         }
-        for comment in comments_of(document=document)
+        for comment in comments_of(document=document, user=user)
     ]
 
 
@@ -144,7 +151,7 @@ def _beginning(text: str) -> str:
     return words if len(words) <= NAME else f"{words[: NAME - 1].rstrip()}…"
 
 
-def correction_payload(correction: Correction) -> dict[str, Any]:
+def correction_payload(correction: Correction | Opinion) -> dict[str, Any]:
     """A correction as the workbench reads it."""
     return {
         "number": correction.number,

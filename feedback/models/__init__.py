@@ -1,12 +1,15 @@
 """What humans said about predictions."""
 
 from feedback.models.corrections import Correction, Rating, SpanDecision, Stratum
+from feedback.models.opinions import GoldItem, Opinion
 from feedback.models.summaries import DailyDecisions, DailyReviews, SummaryMark
 
 __all__ = [
     "Correction",
     "DailyDecisions",
     "DailyReviews",
+    "GoldItem",
+    "Opinion",
     "Rating",
     "SpanDecision",
     "Stratum",

@@ -6,6 +6,7 @@ from feedback.selectors.corrections import (
     corrections_since,
     decisions_count,
 )
+from feedback.selectors.opinions import opinion_current, opinion_known, opinions_newest
 from feedback.selectors.summaries import Scope, decisions_counted, reviews_counted, summary_tail, today
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "corrections_since",
     "decisions_count",
     "decisions_counted",
+    "opinion_current",
+    "opinion_known",
+    "opinions_newest",
     "reviews_counted",
     "summary_tail",
     "today",

@@ -7,6 +7,7 @@ from feedback.services.corrections import (
     rating_submit,
 )
 from feedback.services.imported import ImportedSpans, corrections_import
+from feedback.services.opinions import gold_mark, gold_unmark, opinion_submit
 from feedback.services.summaries import summaries_update, summary_rebuild, summary_update
 
 __all__ = [
@@ -14,6 +15,9 @@ __all__ = [
     "correction_submit",
     "corrections_import",
     "decision_key",
+    "gold_mark",
+    "gold_unmark",
+    "opinion_submit",
     "prediction_correct",
     "rating_submit",
     "summaries_update",

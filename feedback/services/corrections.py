@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
 from audit.services import Actor, event_record
-from corpus.errors import DocumentErased, LabelRetired
-from corpus.models import Document, Label, LabelSet, Project
+from corpus.errors import DocumentErased
+from corpus.models import Document
 from corpus.selectors import label_set_current, labels_of
 from corpus.services import document_store, label_set_freeze
 from feedback.errors import (
     CommentTooLong,
-    IdempotencyKeyInvalid,
     KeyReused,
     OtherText,
     ScoreOutOfRange,
-    SpansRefused,
     StaleVersion,
     VersionRequired,
     VersionUnknown,
 )
 from feedback.models import Correction, Rating, SpanDecision, Stratum
 from feedback.selectors import correction_current
+from feedback.services.checks import (
+    digest_of,
+    human,
+    is_prediction_of,
+    key_check,
+    replayed,
+    spans_read,
+)
 from inference.models import ApiKey, Prediction
-from ner.errors import BadInput
-from ner.span_errors import UnknownLabel
-from ner.spans import OffsetUnit, Span, compare_spans, read_spans
+from ner.spans import OffsetUnit, Span, compare_spans
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 COMMENT_LIMIT = 2000
-_Stored = TypeVar("_Stored", Correction, Rating)
-_PRINTABLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
 
 
 def correction_submit(
@@ -68,7 +67,7 @@ def correction_submit(
     human's where the machine had none.
     """
     actor, who = _actor(author, api_key)
-    _key_check(idempotency_key)
+    key_check(idempotency_key)
     content = [
         str(document.pk),
         base_number,
@@ -76,21 +75,21 @@ def correction_submit(
         list(spans),
         offset_unit,
     ]
-    digest = _digest(content)
+    digest = digest_of(content)
     with transaction.atomic():
         # Serialises the writers of one document, and keeps an erasure out until we are done.
         document = Document.objects.select_for_update(no_key=True, of=("self",)).get(pk=document.pk)
         known = Correction.objects.filter(idempotency_key=idempotency_key, **who).first()
         if known is not None:
-            return _replay(known, digest)
+            return replayed(known, digest)
         if document.redacted_at is not None:
             raise DocumentErased()
-        if prediction is not None and not _is_of(prediction, document):
+        if prediction is not None and not is_prediction_of(prediction, document):
             raise OtherText(pointer="/prediction_id")
         project = document.project
         label_set = label_set_current(project=project)
-        checked = _spans_read(document.text, spans, label_set=label_set, project=project, unit=offset_unit)
-        stored = [_human(span).to_json(document.text) for span in checked]
+        checked = spans_read(document.text, spans, label_set=label_set, project=project, unit=offset_unit)
+        stored = [human(span).to_json(document.text) for span in checked]
         current = correction_current(document)
         _base_check(document, base_number=base_number, current=current)
         if current is not None and current.spans == stored:
@@ -168,12 +167,12 @@ def rating_submit(
 ) -> Rating:
     """Store a caller's or reader's judgement of a whole prediction, 1 (bad) to 5 (good)."""
     actor, who = _actor(author, api_key)
-    _key_check(idempotency_key)
+    key_check(idempotency_key)
     if not 1 <= score <= 5:
         raise ScoreOutOfRange(pointer="/rating")
     if len(comment) > COMMENT_LIMIT:
         raise CommentTooLong(pointer="/comment", limit=COMMENT_LIMIT, length=len(comment))
-    digest = _digest([str(prediction.pk), score, comment])
+    digest = digest_of([str(prediction.pk), score, comment])
     with transaction.atomic():
         try:
             with transaction.atomic():
@@ -186,7 +185,7 @@ def rating_submit(
                     **who,
                 )
         except IntegrityError:
-            return _replay(Rating.objects.get(idempotency_key=idempotency_key, **who), digest)
+            return replayed(Rating.objects.get(idempotency_key=idempotency_key, **who), digest)
         event_record(
             action="rating.submit",
             actor=actor,
@@ -209,46 +208,6 @@ def _actor(author: User | None, api_key: ApiKey | None) -> tuple[Actor, dict[str
     who = {"author": author, "api_key": api_key}
     actor = Actor.of_user(author) if author is not None else Actor.of_key(api_key.pk, api_key.name)  # type: ignore[union-attr]
     return actor, {name: value for name, value in who.items() if value is not None}
-
-
-def _key_check(key: str) -> None:
-    if not _PRINTABLE.match(key):
-        raise IdempotencyKeyInvalid(pointer="/idempotency_key")
-
-
-def _digest(content: list[Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _replay(known: _Stored, digest: str) -> _Stored:
-    """What a key stored the first time, if it is asked for the same thing again."""
-    if known.request_digest != digest:
-        raise KeyReused(pointer="/idempotency_key")
-    return known
-
-
-def _is_of(prediction: Prediction, document: Document) -> bool:
-    if prediction.project_id != document.project_id:
-        return False
-    if prediction.document_id is not None:
-        return prediction.document_id == document.pk
-    return prediction.text == document.text
-
-
-def _spans_read(
-    text: str, spans: Sequence[Mapping[str, Any]], *, label_set: LabelSet, project: Project, unit: OffsetUnit
-) -> tuple[Span, ...]:
-    names = {label.name for label in labels_of(label_set=label_set)}
-    try:
-        return read_spans(text, spans, labels=names, allow_overlap=project.allow_overlap, unit=unit)
-    except UnknownLabel as error:
-        label = str(error.facts["label"])
-        if Label.objects.filter(label_set__project=project, name=label).exists():
-            raise LabelRetired(pointer=f"/spans/{error.facts['index']}/label", label=label) from None
-        raise SpansRefused(error) from None
-    except BadInput as error:
-        raise SpansRefused(error) from None
 
 
 def _correction_create(**columns: Any) -> Correction:
@@ -276,11 +235,6 @@ def _correction_tell(correction: Correction, actor: Actor, decisions: Counter[st
             "decisions": dict(decisions),
         },
     )
-
-
-def _human(span: Span) -> Span:
-    """A human's span carries no confidence: machine output is never saved as a human's."""
-    return Span(span.start, span.end, span.label)
 
 
 def _base_check(document: Document, *, base_number: int, current: Correction | None) -> None:

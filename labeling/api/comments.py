@@ -46,7 +46,7 @@ class CommentAddView(TaskBased):
             start=body.start,
             end=body.end,
         )
-        return Response({"comments": comments_payload(document)})
+        return Response({"comments": comments_payload(document, user=self.person)})
 
 
 class CommentResolveView(ProjectView):
@@ -58,4 +58,4 @@ class CommentResolveView(ProjectView):
         body = cast(ResolveBody, request.data)
         comment = comment_get(project=self.project, comment_id=comment_id)
         comment_resolve(comment=comment, user=self.person, is_resolved=body.resolved)
-        return Response({"comments": comments_payload(comment.document)})
+        return Response({"comments": comments_payload(comment.document, user=self.person)})

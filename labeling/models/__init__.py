@@ -1,5 +1,6 @@
 """What waits for people, and what they bring in and take out."""
 
+from labeling.models.assignments import Assignment, AssignmentRule
 from labeling.models.comments import Comment
 from labeling.models.propagation import PropagatedSpan, Propagation
 from labeling.models.sampling import Cover, Fingerprint, Intake
@@ -8,6 +9,8 @@ from labeling.models.tasks import Task
 from labeling.models.transfer import ExportJob, ImportJob, JobStatus, TransferJob
 
 __all__ = [
+    "Assignment",
+    "AssignmentRule",
     "Comment",
     "Cover",
     "ExportJob",

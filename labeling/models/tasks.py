@@ -52,6 +52,15 @@ class Task(models.Model):
         db_default="",
         help_text="Of a caller's text.",
     )
+    annotators_wanted = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="So many annotate it, blind; with one it is simply reviewed."
+    )
+    seats = models.SmallIntegerField(
+        default=1, db_default=1, help_text="So many may still be handed out to whoever comes next."
+    )
+    disputed_at = models.DateTimeField(
+        null=True, blank=True, help_text="Its annotators differ since then: it waits for adjudication."
+    )
     raised_at = models.DateTimeField(
         null=True, blank=True, help_text="Somebody asked for it next; the first asked comes first."
     )
@@ -88,13 +97,18 @@ class Task(models.Model):
             # "The next task of this stratum", the one query of the queue.
             models.Index(
                 fields=["project", "stratum", "-priority", "id"],
-                condition=Q(status="open"),
-                name="task_next_in_stratum",
+                condition=Q(status="open", seats__gt=0),
+                name="task_next_with_seats",
             ),
             models.Index(
                 fields=["project", "raised_at", "id"],
-                condition=Q(status="open", raised_at__isnull=False),
-                name="task_raised",
+                condition=Q(status="open", seats__gt=0, raised_at__isnull=False),
+                name="task_raised_with_seats",
+            ),
+            models.Index(
+                fields=["project", "disputed_at", "id"],
+                condition=Q(status="open", disputed_at__isnull=False),
+                name="task_disputed",
             ),
             models.Index(
                 fields=["project", "version", "-priority", "id"],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Left, Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,7 +16,8 @@ from corpus.errors import NotFound
 from corpus.models import Project
 from feedback.models import Correction, Stratum
 from labeling.choice import strata_in_turn, strata_shares
-from labeling.models import Tally, Task
+from labeling.models import Assignment, Tally, Task
+from labeling.selectors.seats import WAITING
 from labeling.selectors.tallies import tallies
 
 if TYPE_CHECKING:
@@ -96,8 +97,16 @@ def task_reason(task: Task) -> str:
 def queue_rows(*, project: Project, user: User, limit: int = 40) -> list[QueueRow]:
     """The head of the queue: what the reviewer holds, then the rest as it will be handed out."""
     waiting = Task.objects.filter(project=project, status=Task.Status.OPEN)
-    mine = _with_excerpt(waiting.filter(claimed_by=user).order_by("lease_expires_at", "id"))[:limit]
-    others = waiting.filter(~Q(claimed_by=user) | Q(claimed_by=None))
+    seats = Assignment.objects.filter(project=project, user=user, state__in=WAITING)
+    seats = seats.filter(Q(task__status=Task.Status.OPEN) | Q(is_gold=True)).order_by("id")
+    kept = list(seats.values_list("task_id", flat=True)[:limit])
+    held = Task.objects.filter(pk__in=kept)
+    mine = [
+        *_with_excerpt(waiting.filter(claimed_by=user).order_by("lease_expires_at", "id"))[:limit],
+        *(_with_excerpt(held.exclude(claimed_by=user, status=Task.Status.OPEN)) if kept else ()),
+    ]
+    others = waiting.filter(~Q(claimed_by=user) | Q(claimed_by=None), seats__gt=0)
+    others = others.exclude(Exists(Assignment.objects.filter(task=OuterRef("pk"), user=user)))
     raised = others.filter(raised_at__isnull=False).order_by("raised_at", "id")
     rest = others.filter(raised_at=None).order_by("-priority", "id")
     # The head of each stratum's index, in one query: all of them sorted together would be the whole queue.
@@ -108,7 +117,11 @@ def queue_rows(*, project: Project, user: User, limit: int = 40) -> list[QueueRo
     found = list(_with_excerpt(Task.objects.filter(pk__in=list(ids))))
     first = sorted((task for task in found if task.raised_at), key=lambda task: (task.raised_at, task.pk))
     mixed = _as_served([task for task in found if not task.raised_at], project, limit=limit)
-    return [_row(task, user) for task in [*mine, *first, *mixed][:limit]]
+    rows = [_row(task, user) for task in [*mine, *first, *mixed][:limit]]
+    # A gold item is closed for all others: whoever it measures sees a text like any other.
+    return [
+        replace(row, is_mine=True, holder="", is_corrected=False) if row.id in kept else row for row in rows
+    ]
 
 
 def done_rows(*, project: Project, user: User, limit: int = 5) -> list[QueueRow]:

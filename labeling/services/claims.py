@@ -8,18 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from audit.services import Actor, event_record
 from corpus.models import Project
-from corpus.selectors import project_require
-from feedback.models import Correction, Stratum
+from corpus.selectors import project_allows, project_require
+from feedback.models import Correction, GoldItem, Opinion, Stratum
+from feedback.selectors import opinion_known
 from feedback.services import correction_submit
 from labeling.choice import strata_in_turn, strata_shares
-from labeling.errors import SkipReasonMissing, SkipReasonTooLong, TaskClosed, TaskLocked
-from labeling.models import Task
+from labeling.errors import DecisionStands, SkipReasonMissing, SkipReasonTooLong, TaskClosed, TaskLocked
+from labeling.models import Assignment, Task
+from labeling.selectors.seats import is_blind, seat_of
+from labeling.services.seats import (
+    gold_instead,
+    kept_check,
+    not_seated,
+    seat_release,
+    seat_renew,
+    seat_skip,
+    seat_submit,
+    seat_take,
+    seat_waiting,
+    seats_close,
+    seats_lapse,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -43,17 +58,26 @@ def task_claim(*, project: Project, user: User, besides: Collection[int] = ()) -
     waiting = Task.objects.filter(
         project=project, status=Task.Status.OPEN, document__redacted_at=None
     ).exclude(pk__in=besides)
-    free = waiting.select_for_update(skip_locked=True, of=("self",)).order_by("-priority", "id")
     held = waiting.filter(claimed_by=user).select_for_update(skip_locked=True, of=("self",))
     task = held.order_by("lease_expires_at", "id").first()
-    if task is None:
-        task = free.filter(_FREE, raised_at__isnull=False).order_by("raised_at", "id").first()
+    task = task or seat_waiting(project=project, user=user, besides=besides)
+    if task is None and (task := _next_free(project, user, waiting)) is not None:
+        task = gold_instead(task=task, user=user, besides=besides)
+    if task is not None:
+        _hold(task, user)
+    return task
+
+
+def _next_free(project: Project, user: User, waiting: QuerySet[Task]) -> Task | None:
+    """The best task that nobody holds and nothing keeps for others, locked."""
+    seats_lapse(project=project)
+    free = waiting.select_for_update(skip_locked=True, of=("self",)).order_by("-priority", "id")
+    free = free.filter(not_seated(user), seats__gt=0)
+    task = free.filter(_FREE, raised_at__isnull=False).order_by("raised_at", "id").first()
     for stratum in _strata_in_turn(project) if task is None else ():
         # One stratum at a time, all of them in the end: each is the head of an index at any size.
         if (task := free.filter(_FREE, stratum=stratum).first()) is not None:
             break
-    if task is not None:
-        _hold(task, user)
     return task
 
 
@@ -65,7 +89,9 @@ def task_take(*, task: Task, user: User) -> Task:
     """
     project_require(project=task.project, user=user, permission="review")
     task = _locked(task)
-    if task.status == Task.Status.OPEN:
+    seat = seat_of(task=task, user=user)
+    if task.status == Task.Status.OPEN or (seat is not None and seat.is_gold):
+        kept_check(task=task, user=user)
         _require_free(task, user)
         _hold(task, user)
     return task
@@ -73,6 +99,9 @@ def task_take(*, task: Task, user: User) -> Task:
 
 def task_renew(*, task: Task, user: User) -> bool:
     """Prolong a lease. False when it has passed to somebody else or the task is closed."""
+    if task.annotators_wanted > 1 or task.status == Task.Status.DONE:
+        seat = seat_of(task=task, user=user)
+        return seat is not None and seat_renew(seat=seat, lease=_lease())
     mine = Q(claimed_by=user) | _FREE
     renewed = Task.objects.filter(mine, pk=task.pk, status=Task.Status.OPEN).update(
         claimed_by=user, lease_expires_at=Now() + _lease()
@@ -82,6 +111,9 @@ def task_renew(*, task: Task, user: User) -> bool:
 
 def task_release(*, task: Task, user: User) -> bool:
     """Give a task back to the queue."""
+    if task.annotators_wanted > 1 or task.status == Task.Status.DONE:
+        seat = seat_of(task=task, user=user)
+        return seat is not None and seat_release(seat=seat)
     released = Task.objects.filter(pk=task.pk, claimed_by=user, status=Task.Status.OPEN).update(
         claimed_by=None, lease_expires_at=None
     )
@@ -98,8 +130,11 @@ def task_submit(
     idempotency_key: str,
     milliseconds: int,
     decisions_ms: Mapping[str, int] | None = None,
-) -> Correction:
+) -> Correction | Opinion:
     """Store the reviewer's spans as a correction and close the task, both or neither.
+
+    On a text that several annotate they are an opinion; the last one wanted closes the task or makes it
+    wait for adjudication.
 
     Raises TaskLocked while another reviewer holds the task, and StaleVersion (with both versions) when
     the document was corrected since. A lease that merely ran out costs nobody their work, and a closed
@@ -107,8 +142,23 @@ def task_submit(
     """
     project_require(project=task.project, user=user, permission="review")
     task = _locked(task)
+    seat = seat_of(task=task, user=user)
+    # An opinion sent again, after the others settled the text, is still that opinion.
+    is_known = seat is not None and opinion_known(author=user, idempotency_key=idempotency_key)
+    if is_known or is_blind(task=task, seat=seat):
+        return seat_submit(
+            task=task,
+            user=user,
+            spans=spans,
+            base_number=base_number,
+            idempotency_key=idempotency_key,
+            milliseconds=milliseconds,
+        )
     if task.status == Task.Status.OPEN:
+        kept_check(task=task, user=user)
         _require_free(task, user)
+    else:
+        _require_undecided(task, user)
     correction = correction_submit(
         document=task.document,
         spans=spans,
@@ -128,6 +178,7 @@ def task_submit(
         task.correction = correction
         task.skip_reason = ""
         task.save()
+        seats_close(task=task, user=user, state=Assignment.State.DONE)
     return correction
 
 
@@ -141,10 +192,14 @@ def task_skip(*, task: Task, user: User, reason: str) -> Task:
     if len(reason) > REASON_LIMIT:
         raise SkipReasonTooLong(pointer="/reason", limit=REASON_LIMIT, length=len(reason))
     task = _locked(task)
+    if is_blind(task=task, seat=seat_of(task=task, user=user)):
+        seat_skip(task=task, user=user, reason=reason)
+        return task
     if task.status == Task.Status.SKIPPED:
         return task
     if task.status != Task.Status.OPEN:
         raise TaskClosed(status=task.get_status_display())
+    kept_check(task=task, user=user)
     _require_free(task, user)
     task.status = Task.Status.SKIPPED
     task.closed_at = timezone.now()
@@ -152,6 +207,7 @@ def task_skip(*, task: Task, user: User, reason: str) -> Task:
     task.lease_expires_at = None
     task.skip_reason = reason
     task.save()
+    seats_close(task=task, user=user, state=Assignment.State.SKIPPED)
     event_record(
         action="task.skip",
         actor=Actor.of_user(user),
@@ -191,11 +247,21 @@ def _require_free(task: Task, user: User) -> None:
         raise TaskLocked(holder=str(task.claimed_by), until=held_until)
 
 
+def _require_undecided(task: Task, user: User) -> None:
+    """What annotators or an adjudicator decided, or somebody vouched for, is not one person's to change."""
+    decided = task.annotators_wanted > 1 or GoldItem.objects.filter(document=task.document_id).exists()
+    if decided and not project_allows(project=task.project, user=user, permission="adjudicate"):
+        raise DecisionStands()
+
+
 def _lease() -> timedelta:
     return timedelta(seconds=settings.TASK_LEASE_SECONDS)
 
 
 def _hold(task: Task, user: User) -> None:
+    if task.annotators_wanted > 1 or task.status != Task.Status.OPEN:
+        seat_take(task=task, user=user, lease=_lease())
+        return
     # The database's clock, as in every comparison: web processes may disagree about the time.
     Task.objects.filter(pk=task.pk).update(claimed_by=user, lease_expires_at=Now() + _lease())
     task.refresh_from_db(fields=["claimed_by", "lease_expires_at"])

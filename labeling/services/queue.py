@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from audit.services import SYSTEM
@@ -19,7 +19,7 @@ from feedback.models import Stratum
 from inference.models import Deployment, ModelVersion, Prediction
 from inference.selectors import deployment_of
 from inference.services import blank_version_get, deployment_set, documents_predict
-from labeling.choice import draw, stratum_of
+from labeling.choice import annotators_of, draw, stratum_of
 from labeling.models import Standing, Task
 from labeling.services.sampling import novelties, repeats_leave_out
 from ner.errors import NerError
@@ -98,6 +98,8 @@ def _batch_refresh(project: Project) -> int:
         Task.objects.select_for_update(skip_locked=True, of=("self",))
         .filter(Q(lease_expires_at=None) | Q(lease_expires_at__lt=Now()))
         .filter(project=project, status=Task.Status.OPEN)
+        # Annotators of one text start from one answer.
+        .exclude(annotators_wanted__gt=1, seats__lt=F("annotators_wanted"))
         .select_related("document")
         .order_by("version", "-priority", "id")
     )
@@ -154,11 +156,14 @@ def task_make(*, project: Project, document: Document) -> Task:
 def _task(project: Project, document: Document, prediction: Prediction, unlike: Mapping[UUID, float]) -> Task:
     drawn = draw(document.text_hash)
     stratum = stratum_of(drawn, project=project)
+    wanted = annotators_of(document.text_hash, project=project)
     return Task(
         project=project,
         document=document,
         prediction=prediction,
         stratum=stratum,
+        annotators_wanted=wanted,
+        seats=wanted,
         priority=(
             # Among random checks any fixed order will do that no model has a say in.
             drawn

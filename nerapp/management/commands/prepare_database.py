@@ -15,7 +15,7 @@ from django.db import connections
 from psycopg2 import sql
 
 #: Tables whose rows are history: the application may only read them and append.
-APPEND_ONLY = ("audit.AuditEvent", "feedback.Correction", "feedback.SpanDecision")
+APPEND_ONLY = ("audit.AuditEvent", "feedback.Correction", "feedback.SpanDecision", "feedback.Opinion")
 
 
 def append_only_tables() -> list[str]:
