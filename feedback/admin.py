@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from audit.selectors import events_of
 from corpus.backoffice import ProjectFilter, ProjectHistory
-from feedback.models import Correction, Rating, SpanDecision
+from feedback.models import Correction, GoldItem, Opinion, Rating, SpanDecision
 
 Decision = SpanDecision.Decision
 
@@ -81,6 +81,39 @@ class CorrectionAdmin(ProjectHistory):
                 "prediction": correction.prediction,
             }
         return super().change_view(request, object_id, form_url, extra_context)
+
+
+@admin.register(Opinion)
+class OpinionAdmin(ProjectHistory):
+    list_display = ("document", "number", "project", "author", "created_at")
+    list_filter: ClassVar[Any] = (ProjectFilter,)
+    list_select_related = ("project", "author", "document")
+    search_fields = ("author__username", "document__external_id")
+    search_help_text = "Who, or the document's external id"
+    fields = (
+        "project",
+        "document",
+        "author",
+        "number",
+        "decisions",
+        "milliseconds",
+        "label_set",
+        "created_at",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("document__text")
+
+
+@admin.register(GoldItem)
+class GoldItemAdmin(ProjectHistory):
+    list_display = ("document", "project", "correction", "declared_by", "created_at")
+    list_filter: ClassVar[Any] = (ProjectFilter,)
+    list_select_related = ("project", "declared_by", "document", "correction")
+    fields = ("project", "document", "correction", "declared_by", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("document__text")
 
 
 @admin.register(Rating)

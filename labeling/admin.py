@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from corpus.backoffice import ProjectFilter, ProjectHistory
-from labeling.models import Task
+from labeling.models import Assignment, Task
 from labeling.selectors import EXCERPT, task_reason
 
 STATES = {Task.Status.OPEN: "busy", Task.Status.DONE: "good", Task.Status.SKIPPED: ""}
@@ -65,3 +65,25 @@ class TaskAdmin(ProjectHistory):
     def workbench(self, task: Task) -> SafeString:
         address = reverse("labeling:review", args=[task.project.slug])
         return format_html('<a href="{}?task={}">in the workbench</a>', address, task.pk)
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(ProjectHistory):
+    list_display = ("task", "project", "user", "state", "is_kept", "is_gold", "created_at", "closed_at")
+    list_filter: ClassVar[Any] = (ProjectFilter, "state", "is_kept", "is_gold")
+    list_select_related = ("project", "task", "user")
+    search_fields = ("user__username",)
+    search_help_text = "Whose"
+    fields = (
+        "project",
+        "task",
+        "user",
+        "state",
+        "is_kept",
+        "is_gold",
+        "assigned_by",
+        "opinion",
+        "skip_reason",
+        "created_at",
+        "closed_at",
+    )

@@ -48,6 +48,18 @@ class DecisionStands(Refused):
     code = "decision_stands"
 
 
+class NotInTeam(Invalid):
+    """{person} does not review in this project."""
+
+    code = "not_in_team"
+
+
+class TooManyAssigned(Invalid):
+    """At most {limit} texts are assigned at once."""
+
+    code = "too_many"
+
+
 class SkipReasonMissing(Invalid):
     """Say in a few words why the document is skipped."""
 

@@ -6,8 +6,11 @@ from django.urls import URLPattern, URLResolver, path
 
 from labeling.api import comments
 from labeling.api import review as api
+from labeling.api.adjudication import AdjudicateView
 from labeling.api.propagation import OccurrencesView, PropagateView
 from labeling.views import exports, imports
+from labeling.views import team
+from labeling.views.adjudication import adjudication
 from labeling.views.insights import examples, insights
 from labeling.views.project import project
 from labeling.views.propagations import propagation_back, propagation_make, propagation_new, propagations
@@ -36,6 +39,22 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/exports/<uuid:job_id>/state", exports.export_state, name="export_state"),
     path("<slug:slug>/exports/<uuid:job_id>/cancel", exports.export_stop, name="export_cancel"),
     path("<slug:slug>/exports/<uuid:job_id>/file", exports.export_file, name="export_file"),
+    path("<slug:slug>/adjudication/", adjudication, name="adjudication"),
+    path(
+        "<slug:slug>/adjudication/tasks/<int:task_id>/submit",
+        AdjudicateView.as_view(),
+        name="adjudicate",
+    ),
+    path("<slug:slug>/agreement/", team.agreement, name="agreement"),
+    path("<slug:slug>/team/", team.team, name="team"),
+    path("<slug:slug>/team/settings", team.team_settings, name="team_settings"),
+    path("<slug:slug>/team/assign", team.assign, name="assign"),
+    path("<slug:slug>/team/unassign", team.unassign, name="unassign"),
+    path("<slug:slug>/team/rules", team.rule_set, name="assignment_rule"),
+    path("<slug:slug>/team/rules/<int:rule_id>/end", team.rule_end, name="assignment_rule_end"),
+    path("<slug:slug>/team/roles", team.role, name="role"),
+    path("<slug:slug>/team/gold", team.gold, name="gold"),
+    path("<slug:slug>/team/<int:user_id>/", team.person, name="person"),
     path("<slug:slug>/review/", review, name="review"),
     path("<slug:slug>/review/occurrences", OccurrencesView.as_view(), name="occurrences"),
     path("<slug:slug>/review/propagate", PropagateView.as_view(), name="propagate"),

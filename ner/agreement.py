@@ -33,6 +33,8 @@ from ner.spans import Span
 from ner.tokens import tokenize
 
 OUTSIDE = "O"
+#: Of fewer documents a bootstrap tells nothing: a single one drawn again and again is always the same.
+FEWEST_FOR_INTERVAL = 5
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -47,7 +49,7 @@ class Annotated:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure with its 95 % interval; None where it is not defined."""
+    """A figure with its 95 % interval; None where it is not defined, or of too few documents."""
 
     value: float | None
     low: float | None = None
@@ -270,8 +272,8 @@ def _touched(mine: Sequence[Span], others: Sequence[Span]) -> int:
 
 def _weights(documents: int, draws: int, seed: int) -> _Array:
     """How often each document is in each of the bootstrap's draws."""
-    if not documents:
-        return np.zeros((0, 0))
+    if documents < FEWEST_FOR_INTERVAL:
+        return np.zeros((0, documents))
     random = np.random.default_rng(seed)
     return random.multinomial(documents, np.full(documents, 1 / documents), size=draws).astype(np.float64)
 

@@ -20,7 +20,17 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "Serving",
         ("inference.ModelVersion", "inference.Deployment", "inference.Prediction", "inference.ApiKey"),
     ),
-    ("Review", ("labeling.Task", "feedback.Correction", "feedback.Rating")),
+    (
+        "Review",
+        (
+            "labeling.Task",
+            "labeling.Assignment",
+            "feedback.Opinion",
+            "feedback.GoldItem",
+            "feedback.Correction",
+            "feedback.Rating",
+        ),
+    ),
     (
         "Learning",
         (

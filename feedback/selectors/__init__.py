@@ -1,5 +1,6 @@
 """Reading what humans said about predictions."""
 
+from feedback.selectors.agreement import agreement_of
 from feedback.selectors.corrections import (
     correction_current,
     corrections_newest,
@@ -11,6 +12,7 @@ from feedback.selectors.summaries import Scope, decisions_counted, reviews_count
 
 __all__ = [
     "Scope",
+    "agreement_of",
     "correction_current",
     "corrections_newest",
     "corrections_since",

@@ -78,6 +78,8 @@ def occurrences(*, project: Project, user: User, surface: str, label: str) -> Oc
     )
     waiting = (
         Task.objects.filter(project=project, status=Task.Status.OPEN, document__redacted_at=None)
+        # Nor where several annotate: they must start from the same and know of nobody's decision.
+        .filter(annotators_wanted=1)
         .exclude(stratum=Stratum.RANDOM)
         .filter(Q(claimed_by=None) | Q(claimed_by=user) | Q(lease_expires_at__lt=Now()))
         .exclude(pk__in=done.values("task"))

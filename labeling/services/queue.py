@@ -21,6 +21,7 @@ from inference.selectors import deployment_of
 from inference.services import blank_version_get, deployment_set, documents_predict
 from labeling.choice import annotators_of, draw, stratum_of
 from labeling.models import Standing, Task
+from labeling.services.assignments import rules_apply
 from labeling.services.sampling import novelties, repeats_leave_out
 from ner.errors import NerError
 
@@ -86,6 +87,8 @@ def _batch_queue(project: Project) -> int:
         [_task(project, document, predictions[document.pk], unlike) for document in asked],
         ignore_conflicts=True,
     )
+    made = Task.objects.filter(document__in=documents, status=Task.Status.OPEN, assignments=None)
+    rules_apply(project=project, tasks=list(made.select_related("document").order_by("pk")))
     return len(documents)
 
 

@@ -20,8 +20,9 @@ from corpus.models import Document, Project
 from corpus.services import document_store, text_hash
 from feedback.models import Rating, Stratum
 from inference.models import Prediction
-from labeling.choice import draw
+from labeling.choice import annotators_of, draw
 from labeling.models import Intake, Task
+from labeling.services.assignments import rules_apply
 from labeling.services.sampling import repeats_leave_out
 
 log = structlog.get_logger(__name__)
@@ -181,11 +182,15 @@ def _queue(project: Project, wanted: Sequence[_Wanted]) -> int:
             stratum=one.stratum,
             priority=one.priority,
             cause=one.cause,
+            annotators_wanted=(people := annotators_of(document.text_hash, project=project)),
+            seats=people,
         )
         for document, one in stored
         if document.pk not in repeats
     ]
-    return len(Task.objects.bulk_create(tasks))
+    made = Task.objects.bulk_create(tasks)
+    rules_apply(project=project, tasks=made)
+    return len(made)
 
 
 def _stored(project: Project, wanted: Iterable[_Wanted]) -> list[tuple[Document, _Wanted]]:

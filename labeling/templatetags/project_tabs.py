@@ -34,6 +34,9 @@ TABS = (
     Tab("review", _("Review"), "labeling:review", "review"),
     Tab("insights", _("Insights"), "labeling:insights", "view"),
     Tab("transfer", _("Import and export"), "labeling:imports", "export"),
+    Tab("adjudication", _("Adjudication"), "labeling:adjudication", "adjudicate"),
+    Tab("agreement", _("Agreement"), "labeling:agreement", "view"),
+    Tab("team", _("Team"), "labeling:team", "view"),
 )
 
 

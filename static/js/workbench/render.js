@@ -184,6 +184,15 @@ export class TextView {
     getSelection().setBaseAndExtent(from.node, from.offset, to.node, to.offset);
   }
 
+  /** A stretch of the text as the browser knows it. */
+  rangeOf(start, end) {
+    const range = document.createRange();
+    const [from, to] = [this.#position(start), this.#position(end)];
+    range.setStart(from.node, from.offset);
+    range.setEnd(to.node, to.offset);
+    return range;
+  }
+
   #position(offset) {
     const piece = this.#pieces[this.#pieceAt(offset)];
     const walker = document.createTreeWalker(piece.element, NodeFilter.SHOW_TEXT);

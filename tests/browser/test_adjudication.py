@@ -1,0 +1,98 @@
+"""An adjudicator decides by keyboard alone; the pages of the team are readable by everyone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+
+from audit.services import SYSTEM
+from corpus.models import Project
+from corpus.services import project_change
+from feedback.selectors import correction_current
+from labeling.models import Task
+from labeling.services import task_submit
+from tests.browser.conftest import Queue, SignIn
+from tests.browser.test_for_everyone import violations
+from tests.people import member
+
+TEXT = "Ada Lovelace moved to London in 1835. Grace Hopper of Boston wrote to Ann."
+
+#: A folder for pictures of the pages, to be looked at by people.
+PICTURES = os.environ.get("PICTURES", "")
+
+
+def span(words: str, label: str) -> dict[str, object]:
+    start = TEXT.index(words)
+    return {"start": start, "end": start + len(words), "label": label, "text": words}
+
+
+@pytest.fixture
+def disputed(demo_project: Project, queue: Queue, ana: User, ben: User) -> Task:
+    """Ana and Ben agree on Boston and differ on the rest."""
+    project_change(project=demo_project, actor=SYSTEM, annotators_per_document=2)
+    demo_project.refresh_from_db()
+    (task,) = queue(TEXT)
+    boston = span("Boston", "geo")
+    said = {
+        ana: [span("Ada Lovelace", "per"), span("London", "geo"), boston, span("Ann", "per")],
+        ben: [span("Lovelace", "per"), span("London", "gpe"), boston],
+    }
+    for person, spans in said.items():
+        task_submit(
+            task=task, user=person, spans=spans, base_number=0, idempotency_key=str(person), milliseconds=900
+        )
+    return task
+
+
+def test_a_text_is_decided_by_keyboard_alone(disputed: Task, sign_in: SignIn, mia: User) -> None:
+    reviewer = sign_in(mia)
+    page = reviewer.page
+    page.goto(f"{reviewer.home}adjudication/")
+    reviewer.ready()
+    assert reviewer.spans() == [("Boston", "geo human")]
+    reviewer.press("Enter")
+    page.get_by_text("Decide this one first.").wait_for()
+    reviewer.press("1")
+    assert page.locator("[data-region='1'][aria-current]").count() == 1, "the next one is in hand"
+    reviewer.press("2")
+    reviewer.press("0")
+    assert [words for words, _ in reviewer.spans()] == ["Ada Lovelace", "London", "Boston"]
+    # Back to the first one, and what neither of them said: the start moves a word on.
+    reviewer.press("k", "k")
+    reviewer.press("Control+Alt+Shift+ArrowRight")
+    assert reviewer.spans()[0][0].strip() == "Lovelace"
+    reviewer.press("1")
+    reviewer.press("Enter")
+    page.get_by_role("heading", name="Nothing is disputed").wait_for()
+    correction = correction_current(disputed.document)
+    assert correction is not None
+    assert correction.author == mia
+    found = [(one["text"], one["label"]) for one in correction.spans]
+    assert found == [("Ada Lovelace", "per"), ("London", "gpe"), ("Boston", "geo")]
+    assert reviewer.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_pages_of_the_team(
+    disputed: Task, sign_in: SignIn, ana: User, demo_project: Project, scheme: str
+) -> None:
+    adam = member(demo_project, "adam", "admin")
+    reviewer = sign_in(adam, color_scheme=scheme, reduced_motion="reduce")
+    page = reviewer.page
+    for name in ("adjudication/", "agreement/", "team/", f"team/{ana.pk}/"):
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto(reviewer.home + name)
+            if name == "adjudication/":
+                reviewer.ready()
+                reviewer.press("1")
+            assert violations(page) == [], name
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            if PICTURES:
+                picture = f"{name.strip('/').replace('/', '-')}-{scheme}-{width}.png"
+                page.screenshot(path=Path(PICTURES) / picture, full_page=True)
+            assert wide <= width, f"{name} scrolls sideways at {width}"
+    assert reviewer.complaints == []
