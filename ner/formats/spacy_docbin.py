@@ -15,7 +15,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from tempfile import TemporaryFile
 from typing import IO, Any, BinaryIO
 
@@ -120,8 +120,9 @@ class _Docs:
         self.tokens = parts.tokens.cast("B").cast("Q")
         lengths = parts.lengths.cast("B").cast("i")
         self.count = len(lengths)
-        self.bounds = list(pairwise(accumulate(lengths, initial=0)))
-        total = self.bounds[-1][1] if self.bounds else 0
+        #: Where each document begins among the tokens, and where the last one ends.
+        self.starts = array("q", accumulate(lengths, initial=0))
+        total = self.starts[-1]
         if (
             total * self.width != len(self.tokens)
             or len(parts.spaces) != total
@@ -138,7 +139,7 @@ class _Docs:
 
     def record(self, number: int, reading: Reading) -> Record:
         """One document."""
-        first, last = self.bounds[number]
+        first, last = self.starts[number], self.starts[number + 1]
         try:
             words = [self.strings[key] for key in self.column(ORTH, first, last)]
             iob = self.column(ENT_IOB, first, last)
@@ -181,7 +182,7 @@ class _Docs:
         named = {group.name: [_SPAN.unpack(span) for span in group.spans] for group in groups}
         if isinstance(keyed, dict):
             named = dict(zip((keys[0] for keys in keyed.values()), named.values(), strict=False))
-        first, last = self.bounds[number]
+        first, last = self.starts[number], self.starts[number + 1]
         for spans in named.values():
             if any(not 0 <= span[3] < span[4] <= last - first for span in spans):
                 raise KeyError("a span outside its document")

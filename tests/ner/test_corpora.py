@@ -26,6 +26,7 @@ CORPORA = [
     ("bc5cdr/devel.tsv", "conll", 4_581, 9_593),
     ("pii_synthetic/synth_dataset_v2.json", "jsonl", 1_500, 2_863),
     ("exports/prodigy/fashion_brands_eval.jsonl", "prodigy", 500, 238),
+    ("exports/brat", "brat", 3, 34),
     ("exports/spacy_json/street_ninja_training_data.json", "spacy_json", 102, 205),
 ]
 
