@@ -61,6 +61,7 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
             "leaseSeconds": settings.TASK_LEASE_SECONDS,
             "allowOverlap": found.allow_overlap,
             "sure": SURE,
+            "offers": True,
         },
     }
     return render(request, "labeling/review.html", context)

@@ -182,7 +182,7 @@ SPANS = """() => {
   const found = new Map();
   for (const mark of document.querySelectorAll('#text .mark')) {
     const id = mark.dataset.id;
-    const states = ['suggested', 'accepted', 'rejected', 'changed', 'human'];
+    const states = ['suggested', 'propagated', 'accepted', 'rejected', 'changed', 'human'];
     const state = states.find((name) => mark.classList.contains(name));
     const entry = found.get(id) ?? ['', state, ''];
     entry[0] += mark.textContent;

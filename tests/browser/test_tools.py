@@ -14,6 +14,7 @@ from corpus.services import LabelDraft, label_set_revise
 from feedback.models import Correction
 from inference.models import Prediction
 from labeling.models import Comment, Task
+from labeling.services.propagations import propagation_apply
 from tests.browser.conftest import Queue, Reviewer, SignIn
 
 ADA = "Ada Lovelace moved to London in 1835."
@@ -351,3 +352,37 @@ def test_a_hidden_page_counts_no_time(queue: Queue, ana_at_work: Reviewer) -> No
     ana_at_work.document("Boston")
     page.wait_for_function("() => document.getElementById('saved').textContent.startsWith('saved')")
     assert 5_000 <= Correction.objects.get().milliseconds < 20_000
+
+
+def test_a_decision_says_where_else_the_same_words_wait(queue: Queue, ana_at_work: Reviewer) -> None:
+    queue("Smyrna is old.", "Nobody knows Smyrna.", "In Smyrna and Smyrna.")
+    page = ana_at_work.review()
+    ana_at_work.press("1")
+    ana_at_work.drag("Smyrna")
+    offer = page.locator("#offer")
+    expect(offer).to_contain_text("wait")
+    offer.get_by_role("link", name="Decide alike").click()
+    expect(page.get_by_role("checkbox").first).to_be_visible()
+
+
+def test_what_was_carried_over_is_a_proposal_to_be_accepted_or_rejected(
+    queue: Queue, ana_at_work: Reviewer, demo_project: Project, ana: User
+) -> None:
+    first, second = queue("Smyrna is old.", "Nobody knows Smyrna or Smyrna.")
+    propagation_apply(
+        project=demo_project,
+        user=ana,
+        surface="Smyrna",
+        label="geo",
+        places=[(second.pk, 13), (second.pk, 23)],
+        task=first,
+    )
+    page = ana_at_work.review(second)
+    assert ana_at_work.spans() == [("Smyrna", "geo propagated")] * 2
+    ana_at_work.press("j", "x", "j", "a")
+    assert ana_at_work.spans() == [("Smyrna", "geo rejected"), ("Smyrna", "geo accepted")]
+    assert page.locator("#inspector .state").inner_text() == "accepted"
+    ana_at_work.press("Enter")
+    page.wait_for_function("id => !location.search.includes(id)", arg=f"task={second.pk}")
+    ana_at_work.arrived()
+    assert [span["start"] for span in Correction.objects.get().spans] == [23]
