@@ -149,6 +149,7 @@ def corrections_latest(*, project: Project, limit: int = 8) -> QuerySet[Correcti
     return (
         Correction.objects.filter(project=project)
         .select_related("author", "api_key")
+        .defer("spans")
         .annotate(
             excerpt=Left("document__text", EXCERPT),
             decided=Coalesce(Subquery(decisions.values_list(Count("pk"))), 0),
