@@ -47,7 +47,7 @@ def test_an_empty_project_says_how_texts_come_in(anas: Client, project: Project)
 def test_the_review_page_shows_the_text_with_its_suggestions(queue: Queue, anas: Client) -> None:
     queue("Ada Lovelace moved to <London> & 1835.")
     page = anas.get("/projects/orchard/review/").content.decode()
-    text = re.search(r'<div class="wb-text"[^>]*>(.*?)</div></div>', page, re.DOTALL)
+    text = re.search(r'<div class="wb-text[^>]*>(.*?)</div></div>', page, re.DOTALL)
     assert text
     assert html.unescape(re.sub(r"<[^>]*>", "", text[1])) == "Ada Lovelace moved to <London> & 1835."
     assert 'aria-label="Ada Lovelace, per, suggested, ' in page
