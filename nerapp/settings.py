@@ -149,6 +149,11 @@ LIMITS = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = max(v for k, v in LIMITS.items() if k.endswith("_body_bytes"))
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+FILE_UPLOAD_HANDLERS = [
+    "nerapp.uploads.SizeRefused",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 #: Seconds after which a process must serve what a promotion chose (measured: tests/services).
 DEPLOYMENT_POLL_SECONDS = 1.0

@@ -142,6 +142,22 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(
     assert not settings.DATA_DIR.exists()
 
 
+def test_a_form_that_is_too_large_is_refused_before_it_is_read(
+    project: Project, mia: User, settings: Any
+) -> None:
+    settings.LIMITS = {**settings.LIMITS, "upload_bytes": 10}
+    # With the check of the form's token, which reads the form before any view does.
+    web = Client(enforce_csrf_checks=True)
+    web.force_login(mia)
+    address = reverse("labeling:imports", args=["orchard"])
+    web.get(address)
+    file = SimpleUploadedFile("gold.jsonl", b"x" * 100_000)
+    answer = web.post(address, {"file": file})
+    # Read, it would have been refused as a form without a token.
+    assert answer.status_code == 400
+    assert not ImportJob.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("content", "status"), [(b"PK\x03\x04zip", 415), (b"\x89PNG\r\n", 415), (b"", 400), (b"MZ\x00", 415)]
 )
