@@ -40,6 +40,11 @@ lint: .venv/dev.stamp ## Check style, templates, import contracts and deployment
 types: .venv/dev.stamp ## Check the types (mypy, strict)
 	$(PY) -m mypy $(PACKAGES) manage.py
 
+.PHONY: messages
+messages: .venv/dev.stamp ## Gather the words of pages and scripts, compile the translations (needs GNU gettext)
+	@command -v xgettext >/dev/null || { echo "GNU gettext is missing: apt-get install gettext"; exit 1; }
+	@ENV=test $(PY) manage.py messages $(ARGS)
+
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure the serving path beside a bare Django view
 	@exec $(PY) -m bench.serving $(ARGS)

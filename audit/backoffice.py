@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
@@ -14,8 +14,12 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from audit.selectors import events_of
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 #: So many entries of a history are shown; older ones are in the audit log.
 HISTORY_LENGTH = 200
@@ -41,7 +45,7 @@ class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A page of the back office. Nothing is deleted here, and use cases change what is changed."""
 
     #: What the button above the list says; empty for "New ...".
-    add_words = ""
+    add_words: StrPromise | str = ""
     actions = None
     list_per_page = 50
     show_full_result_count = False
@@ -76,7 +80,7 @@ class BackOfficeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         context = {
             **self.admin_site.each_context(request),
-            "title": f"History of {row}",
+            "title": _("History of {row}").format(row=row),
             "opts": self.opts,
             "object": row,
             "module_name": capfirst(self.opts.verbose_name_plural),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pgtrigger
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 #: Triggers of a table whose rows are history: nobody who respects triggers changes or removes them. The
 #: application role has no such right either (nerapp's `prepare_database`); the two fail independently.
@@ -31,10 +32,10 @@ class AuditEvent(models.Model):
     chain = models.CharField(max_length=64)
     number = models.PositiveBigIntegerField()
     at = models.DateTimeField()
-    actor = models.CharField(max_length=100, help_text="user:<id>, key:<id> or system")
+    actor = models.CharField(max_length=100, help_text=_("user:<id>, key:<id> or system"))
     actor_name = models.CharField(max_length=200)
     action = models.CharField(max_length=50)
-    subject = models.CharField(max_length=200, help_text="app.model:<primary key>")
+    subject = models.CharField(max_length=200, help_text=_("app.model:<primary key>"))
     reason = models.TextField(blank=True)
     data = models.JSONField(default=dict, blank=True)
     request_id = models.CharField(max_length=64, blank=True)

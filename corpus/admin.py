@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from audit.backoffice import QuietForm
@@ -53,8 +54,8 @@ class LabelForm(forms.Form):
     hotkey = forms.CharField(
         max_length=1, required=False, validators=Label._meta.get_field("hotkey").validators
     )
-    confidence_threshold = forms.FloatField(min_value=0, max_value=1, required=False, label="shown from")
-    is_pii = forms.BooleanField(required=False, label="personal data")
+    confidence_threshold = forms.FloatField(min_value=0, max_value=1, required=False, label=_("shown from"))
+    is_pii = forms.BooleanField(required=False, label=_("personal data"))
     description = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
     guideline = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
 
@@ -70,13 +71,14 @@ class BaseLabelFormSet(forms.BaseFormSet):  # type: ignore[type-arg]
         names = [form.cleaned_data.get("name", "").lower() for form in self.forms if form.is_valid()]
         keys = [form.cleaned_data.get("hotkey", "") for form in self.forms if form.is_valid()]
         if not any(names):
-            raise forms.ValidationError("A project needs at least one label.")
-        for values, what in ((names, "name"), (keys, "hotkey")):
+            raise forms.ValidationError(_("A project needs at least one label."))
+        for values, words in (
+            (names, _("Two labels have the same name: {values}.")),
+            (keys, _("Two labels have the same key: {values}.")),
+        ):
             given = [value for value in values if value]
             if repeated := {value for value in given if given.count(value) > 1}:
-                raise forms.ValidationError(
-                    f"Two labels have the same {what}: {', '.join(sorted(repeated))}."
-                )
+                raise forms.ValidationError(words.format(values=", ".join(sorted(repeated))))
 
     def drafts(self) -> list[LabelDraft]:
         """The labels in the order of the page."""
@@ -89,8 +91,10 @@ LabelFormSet = forms.formset_factory(LabelForm, formset=BaseLabelFormSet, extra=
 class ProjectCreateForm(QuietForm):
     labels = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField"}),
-        help_text="One label per line, such as <code>per</code> or <code>per Person</code>. "
-        "More can be added later; every change makes a new revision.",
+        help_text=_(
+            "One label per line, such as <code>per</code> or <code>per Person</code>. "
+            "More can be added later; every change makes a new revision."
+        ),
     )
 
     class Meta:
@@ -101,20 +105,20 @@ class ProjectCreateForm(QuietForm):
         """Each line as a label: its name, then the title people see."""
         drafts = []
         for line in str(self.cleaned_data["labels"]).splitlines():
-            name, _, title = line.strip().partition(" ")
+            name, __, title = line.strip().partition(" ")
             if name:
                 for validator in Label._meta.get_field("name").validators:
                     validator(name)
                 drafts.append(LabelDraft(name=name, title=title.strip()))
         names = [draft.name.lower() for draft in drafts]
         if repeated := {name for name in names if names.count(name) > 1}:
-            raise forms.ValidationError(f"Given twice: {', '.join(sorted(repeated))}.")
+            raise forms.ValidationError(_("Given twice: {names}.").format(names=", ".join(sorted(repeated))))
         return drafts
 
 
 class MemberForm(forms.Form):
     user = forms.ModelChoiceField(
-        get_user_model().objects.filter(is_active=True).order_by("username"), label="Person"
+        get_user_model().objects.filter(is_active=True).order_by("username"), label=_("Person")
     )
     role = forms.ChoiceField(choices=Membership.Role.choices, initial=Membership.Role.REVIEWER)
 
@@ -255,7 +259,9 @@ class ProjectAdmin(ProjectRows):
             except forms.ValidationError as invalid:
                 formset.non_form_errors().extend(invalid.messages)
             else:
-                messages.success(request, f"The labels are at revision {label_set.revision} now.")
+                messages.success(
+                    request, _("The labels are at revision {number} now.").format(number=label_set.revision)
+                )
                 return self._back(project)
         context = {
             **self.admin_site.each_context(request),
@@ -305,7 +311,10 @@ class ProjectAdmin(ProjectRows):
         if found is not None:
             with refusals_told(request):
                 membership_end(membership=found, actor=Actor.of_user(request.user))
-                messages.success(request, f"{found.user} is not in {project} any more.")
+                messages.success(
+                    request,
+                    _("{user} is not in {project} any more.").format(user=found.user, project=project),
+                )
         return self._back(project)
 
     def _project(self, request: HttpRequest, pk: int) -> Project:
@@ -324,7 +333,7 @@ class DocumentAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter, "source")
     list_select_related = ("project",)
     search_fields = ("external_id",)
-    search_help_text = "The id that the source gave it"
+    search_help_text = _("The id that the source gave it")
     change_form_template = "admin/corpus/document_page.html"
     fields = (
         "project",
@@ -344,7 +353,7 @@ class DocumentAdmin(ProjectHistory):
             queryset = queryset.defer("text").annotate(head=Left("text", EXCERPT))
         return queryset
 
-    @admin.display(description="text")
+    @admin.display(description=_("text"))
     def excerpt(self, document: Document) -> str:
         head = str(getattr(document, "head", document.text[:EXCERPT]))
         return (head + "…" if len(head) == EXCERPT else head) or "(erased)"

@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from audit.backoffice import BackOfficeAdmin, ReadOnlyAdmin
 from corpus.errors import DomainError
@@ -57,7 +58,7 @@ class ProjectHistory(ProjectScoped, ReadOnlyAdmin):
 class ProjectFilter(admin.SimpleListFilter):
     """Filter by a project that the person may see."""
 
-    title = "project"
+    title = _("project")
     parameter_name = "project"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -100,7 +101,7 @@ def refusals_told(request: HttpRequest) -> Iterator[None]:
     try:
         yield
     except DomainError as refused:
-        messages.error(request, refused.detail)
+        messages.error(request, refused.words)
 
 
 @contextmanager
@@ -110,7 +111,7 @@ def refusals_on(form: forms.BaseForm) -> Iterator[None]:
         yield
     except DomainError as refused:
         name = refused.pointer.rpartition("/")[2]
-        form.add_error(name if name in form.fields else None, refused.detail)
+        form.add_error(name if name in form.fields else None, refused.words)
     except ValidationError as invalid:
         for name, problems in getattr(invalid, "error_dict", {NON_FIELD_ERRORS: invalid.error_list}).items():
             form.add_error(name if name in form.fields else None, problems)

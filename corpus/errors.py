@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext
+
 
 class DomainError(Exception):
     """Something was refused."""
@@ -18,9 +20,18 @@ class DomainError(Exception):
     def __init__(self, *, pointer: str = "", **params: Any) -> None:
         self.pointer = pointer
         self.params = params
-        template = (type(self).__doc__ or "").strip().split("\n\n")[0]
-        self.detail = " ".join(template.split()).format(**params)
+        self.detail = self.template().format(**params)
         super().__init__(self.detail)
+
+    @classmethod
+    def template(cls) -> str:
+        """The message before its fields are filled in."""
+        return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+
+    @property
+    def words(self) -> str:
+        """The message in the language of the page, for people; `detail` is English, for programs and logs."""
+        return gettext(self.template()).format(**self.params)
 
 
 class Invalid(DomainError):

@@ -14,6 +14,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Left, Lower
+from django.utils.translation import gettext_lazy as _
 
 #: Words of a text are found by search as far as this.
 SEARCHED_CHARACTERS = 60_000
@@ -38,34 +39,36 @@ class Project(models.Model):
     slug = models.SlugField(max_length=50, unique=True)
     name = models.CharField(max_length=100)
     description = models.TextField(blank=True)
-    allow_overlap = models.BooleanField(default=False, help_text="May two spans of one document overlap?")
+    allow_overlap = models.BooleanField(default=False, help_text=_("May two spans of one document overlap?"))
     random_share = models.FloatField(
         default=0.2,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
-        help_text="Share of review tasks drawn at random. Only these may enter the test split.",
+        help_text=_("Share of review tasks drawn at random. Only these may enter the test split."),
     )
     diverse_share = models.FloatField(
         default=0.2,
         db_default=0.2,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
-        help_text="Share of review tasks chosen for being unlike the others; at most what random leaves.",
+        help_text=_("Share of review tasks chosen for being unlike the others; at most what random leaves."),
     )
     traffic_share = models.FloatField(
         default=0.01,
         db_default=0.01,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
-        help_text="Share of callers' texts drawn at random for review: they tell how good live answers are.",
+        help_text=_(
+            "Share of callers' texts drawn at random for review: they tell how good live answers are."
+        ),
     )
     traffic_bar = models.FloatField(
         default=0.5,
         db_default=0.5,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
-        help_text="A caller's text is reviewed when its least sure span is below this.",
+        help_text=_("A caller's text is reviewed when its least sure span is below this."),
     )
     traffic_daily_limit = models.PositiveIntegerField(
         default=200,
         db_default=200,
-        help_text="So many unsure or badly rated texts of callers are queued a day; random ones besides.",
+        help_text=_("So many unsure or badly rated texts of callers are queued a day; random ones besides."),
     )
     annotators_per_document = models.PositiveSmallIntegerField(
         default=1,
@@ -123,11 +126,11 @@ class Membership(models.Model):
     """A person's role in a project."""
 
     class Role(models.TextChoices):
-        VIEWER = "viewer", "Viewer"
-        ANNOTATOR = "annotator", "Annotator"
-        REVIEWER = "reviewer", "Reviewer"
-        ML_OWNER = "ml_owner", "ML owner"
-        ADMIN = "admin", "Admin"
+        VIEWER = "viewer", _("Viewer")
+        ANNOTATOR = "annotator", _("Annotator")
+        REVIEWER = "reviewer", _("Reviewer")
+        ML_OWNER = "ml_owner", _("ML owner")
+        ADMIN = "admin", _("Admin")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
@@ -182,14 +185,14 @@ class Label(models.Model):
         blank=True,
         validators=[RegexValidator(r"^[a-z0-9]$", "One letter a-z or digit.")],
     )
-    hue = models.PositiveSmallIntegerField(default=0, help_text="Index into the label palette.")
+    hue = models.PositiveSmallIntegerField(default=0, help_text=_("Index into the label palette."))
     description = models.TextField(blank=True)
     guideline = models.TextField(blank=True)
     is_pii = models.BooleanField("personal data", default=False)
     confidence_threshold = models.FloatField(
         default=0.0,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
-        help_text="Spans the model is less sure of are left out of API answers.",
+        help_text=_("Spans the model is less sure of are left out of API answers."),
     )
     position = models.PositiveSmallIntegerField(default=0)
 
@@ -218,7 +221,9 @@ class Document(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="documents")
     text = models.TextField()
-    text_hash = models.CharField(max_length=64, help_text="HMAC-SHA-256 of the text under the project's key.")
+    text_hash = models.CharField(
+        max_length=64, help_text=_("HMAC-SHA-256 of the text under the project's key.")
+    )
     source = models.CharField(max_length=50, default="import")
     external_id = models.CharField(max_length=200, blank=True)
     language = models.CharField(max_length=16, default="en")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from audit.selectors import events_of
 from corpus.backoffice import ProjectFilter, ProjectHistory
@@ -21,7 +22,7 @@ class CorrectionAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter, "stratum")
     list_select_related = ("project", "author", "api_key")
     search_fields = ("author__username", "document__external_id", "idempotency_key__exact")
-    search_help_text = "Who, or the document's external id"
+    search_help_text = _("Who, or the document's external id")
     date_hierarchy = "created_at"
     change_form_template = "admin/feedback/correction_page.html"
     fields = (
@@ -47,23 +48,23 @@ class CorrectionAdmin(ProjectHistory):
             )
         )
 
-    @admin.display(description="correction", ordering="number")
+    @admin.display(description=_("correction"), ordering="number")
     def named(self, correction: Correction) -> str:
         return f"{str(correction.document_id)[:8]} #{correction.number}"
 
-    @admin.display(description="by")
+    @admin.display(description=_("by"))
     def by(self, correction: Correction) -> str:
         return f"key {correction.by}" if correction.api_key is not None else correction.by
 
-    @admin.display(description="accepted", ordering="accepted_count")
+    @admin.display(description=_("accepted"), ordering="accepted_count")
     def accepted(self, correction: Correction) -> int:
         return int(correction.accepted_count)  # type: ignore[attr-defined]
 
-    @admin.display(description="changed", ordering="changed_count")
+    @admin.display(description=_("changed"), ordering="changed_count")
     def changed(self, correction: Correction) -> int:
         return int(correction.changed_count)  # type: ignore[attr-defined]
 
-    @admin.display(description="took", ordering="milliseconds")
+    @admin.display(description=_("took"), ordering="milliseconds")
     def took(self, correction: Correction) -> str:
         return f"{correction.milliseconds / 1000:.1f} s"
 
@@ -124,7 +125,7 @@ class RatingAdmin(ProjectHistory):
     list_select_related = ("prediction__version", "author", "api_key")
     fields = ("score", "comment", "by", "prediction", "created_at")
 
-    @admin.display(description="by")
+    @admin.display(description=_("by"))
     def by(self, rating: Rating) -> str:
         return str(rating.author or rating.api_key)
 

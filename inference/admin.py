@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
@@ -55,7 +56,7 @@ class PredictionAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter, "slot")
     list_select_related = ("project", "version")
     search_fields = ("request_id__exact", "version__name")
-    search_help_text = "The id of a request, or a model's name"
+    search_help_text = _("The id of a request, or a model's name")
     date_hierarchy = "created_at"
     change_form_template = "admin/inference/prediction_page.html"
     fields = (
@@ -79,20 +80,20 @@ class PredictionAdmin(ProjectHistory):
             )
         return queryset
 
-    @admin.display(description="text")
+    @admin.display(description=_("text"))
     def excerpt(self, prediction: Prediction) -> str:
         head = getattr(prediction, "head", "") or getattr(prediction, "document_head", "") or ""
         return f"{head}…" if len(head) == EXCERPT else head
 
-    @admin.display(description="entities")
+    @admin.display(description=_("entities"))
     def entities(self, prediction: Prediction) -> int:
         return len(prediction.spans)
 
-    @admin.display(description="unsure", ordering="uncertainty")
+    @admin.display(description=_("unsure"), ordering="uncertainty")
     def uncertainty_shown(self, prediction: Prediction) -> str:
         return f"{prediction.uncertainty:.2f}"
 
-    @admin.display(description="answered in", ordering="latency_ms")
+    @admin.display(description=_("answered in"), ordering="latency_ms")
     def latency(self, prediction: Prediction) -> str:
         return f"{prediction.latency_ms:.1f} ms"
 
@@ -110,18 +111,20 @@ class ApiKeyForm(forms.Form):
     """What an API key may do, and for how long."""
 
     project = forms.ModelChoiceField(Project.objects.none())
-    name = forms.CharField(max_length=100, help_text="Who or what will use it, to know it again later.")
+    name = forms.CharField(max_length=100, help_text=_("Who or what will use it, to know it again later."))
     scopes = forms.MultipleChoiceField(
         choices=ApiKey.Scope.choices,
         initial=[ApiKey.Scope.PREDICT, ApiKey.Scope.FEEDBACK, ApiKey.Scope.MODELS],
         widget=forms.CheckboxSelectMultiple,
-        label="May",
+        label=_("May"),
     )
-    rate_per_hour = forms.IntegerField(min_value=1, max_value=1_000_000, initial=1000, label="Texts an hour")
+    rate_per_hour = forms.IntegerField(
+        min_value=1, max_value=1_000_000, initial=1000, label=_("Texts an hour")
+    )
     expires_at = forms.DateTimeField(
         required=False,
-        label="Ends at (UTC)",
-        help_text="Empty: until somebody revokes it.",
+        label=_("Ends at (UTC)"),
+        help_text=_("Empty: until somebody revokes it."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
     )
 
@@ -135,7 +138,7 @@ class ApiKeyForm(forms.Form):
         """A key that has ended already helps nobody."""
         moment = self.cleaned_data["expires_at"]
         if moment is not None and moment <= timezone.now():
-            raise forms.ValidationError("This lies in the past.")
+            raise forms.ValidationError(_("This lies in the past."))
         return moment
 
 
@@ -153,7 +156,7 @@ class ApiKeyAdmin(ProjectRows):
     list_filter: ClassVar[Any] = (ProjectFilter,)
     list_select_related = ("project",)
     search_fields = ("name", "prefix")
-    search_help_text = "The name or the first characters of a key"
+    search_help_text = _("The name or the first characters of a key")
     change_form_template = "admin/inference/key_page.html"
     fields = (
         "project",
@@ -177,22 +180,22 @@ class ApiKeyAdmin(ProjectRows):
             *super().get_urls(),
         ]
 
-    @admin.display(description="key", ordering="prefix")
+    @admin.display(description=_("key"), ordering="prefix")
     def prefix_shown(self, key: ApiKey) -> SafeString:
         return format_html("<code>{}…</code>", key.prefix)
 
-    @admin.display(description="may")
+    @admin.display(description=_("may"))
     def may_do(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, key: ApiKey) -> SafeString:
         if key.revoked_at is not None:
-            state, word = "bad", "revoked"
+            state, word = "bad", str(_("revoked"))
         elif key.expires_at is not None and key.expires_at <= timezone.now():
-            state, word = "", "ended"
+            state, word = "", str(_("ended"))
         else:
-            state, word = "good", "valid"
+            state, word = "good", str(_("valid"))
         return format_html('<span class="state {}">{}</span>', state, word)
 
     @method_decorator(never_cache)
@@ -244,5 +247,8 @@ class ApiKeyAdmin(ProjectRows):
         require(request, project=key.project, codename="inference.change_apikey", permission="manage")
         with refusals_told(request):
             api_key_revoke(key=key, actor=Actor.of_user(request.user), reason=request.POST.get("reason", ""))
-            messages.success(request, f"{key.name} is revoked: every process refuses it within 5 seconds.")
+            messages.success(
+                request,
+                _("{key} is revoked: every process refuses it within 5 seconds.").format(key=key.name),
+            )
         return redirect("admin:inference_apikey_change", key.pk)

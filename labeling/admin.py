@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from corpus.backoffice import ProjectFilter, ProjectHistory
 from labeling.models import Assignment, Task
@@ -24,7 +25,7 @@ class TaskAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter, "status", "stratum")
     list_select_related = ("project", "claimed_by")
     search_fields = ("document__external_id", "claimed_by__username")
-    search_help_text = "The document's external id, or who holds it"
+    search_help_text = _("The document's external id, or who holds it")
     fields = (
         "project",
         "document",
@@ -43,25 +44,25 @@ class TaskAdmin(ProjectHistory):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(head=Left("document__text", EXCERPT))
 
-    @admin.display(description="text")
+    @admin.display(description=_("text"))
     def excerpt(self, task: Task) -> str:
         head = str(task.head)  # type: ignore[attr-defined]
         return f"{head}…" if len(head) == EXCERPT else head
 
-    @admin.display(description="state", ordering="status")
+    @admin.display(description=_("state"), ordering="status")
     def state(self, task: Task) -> SafeString:
         state = STATES[Task.Status(task.status)]
         return format_html('<span class="state {}">{}</span>', state, task.get_status_display())
 
-    @admin.display(description="why it is here", ordering="priority")
+    @admin.display(description=_("why it is here"), ordering="priority")
     def why(self, task: Task) -> str:
         return task_reason(task)
 
-    @admin.display(description="held by", ordering="claimed_by")
+    @admin.display(description=_("held by"), ordering="claimed_by")
     def held_by(self, task: Task) -> str:
         return str(task.claimed_by) if task.claimed_by is not None else "–"
 
-    @admin.display(description="open it")
+    @admin.display(description=_("open it"))
     def workbench(self, task: Task) -> SafeString:
         address = reverse("labeling:review", args=[task.project.slug])
         return format_html('<a href="{}?task={}">in the workbench</a>', address, task.pk)

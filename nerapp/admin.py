@@ -22,6 +22,7 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audit.backoffice import BackOfficeAdmin
@@ -153,7 +154,7 @@ class ModelVersionAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter, "origin", "family")
     list_select_related = ("project", "training_run")
     search_fields = ("name", "sha256__startswith")
-    search_help_text = "The name, or how the SHA-256 of the bundle begins"
+    search_help_text = _("The name, or how the SHA-256 of the bundle begins")
     change_form_template = "admin/inference/version_page.html"
     fields = ()
 
@@ -173,16 +174,16 @@ class ModelVersionAdmin(ProjectHistory):
 
     # --- The list ---
 
-    @admin.display(description="version", ordering="name")
+    @admin.display(description=_("version"), ordering="name")
     def named(self, version: ModelVersion) -> str:
         return str(version)
 
-    @admin.display(description="serves")
+    @admin.display(description=_("serves"))
     def serves(self, version: ModelVersion) -> SafeString | str:
         slots = [(one.get_slot_display().lower(), one.project.name) for one in version.deployments.all()]
         return format_html_join(" ", '<span class="state busy">{} of {}</span>', slots) if slots else "–"
 
-    @admin.display(description="gate")
+    @admin.display(description=_("gate"))
     def verdict(self, version: ModelVersion) -> SafeString | str:
         run = getattr(version, "training_run", None)
         if run is None or run.verdict is None:
@@ -198,7 +199,7 @@ class ModelVersionAdmin(ProjectHistory):
         micro = measured(version).get("micro", {})
         return f"{100 * micro['f1']:.1f} (GMB)" if "f1" in micro else "–"
 
-    @admin.display(description="size", ordering="size_bytes")
+    @admin.display(description=_("size"), ordering="size_bytes")
     def size(self, version: ModelVersion) -> str:
         return f"{version.size_bytes / 1_000_000:.1f} MB" if version.size_bytes else "–"
 
@@ -268,7 +269,10 @@ class ModelVersionAdmin(ProjectHistory):
                 reason=request.POST.get("reason", "")[:500],
             )
             messages.success(
-                request, f"{deployment.version} is champion of {project}; callers get it within 5 seconds."
+                request,
+                _("{version} is champion of {project}; callers get it within 5 seconds.").format(
+                    version=deployment.version, project=project
+                ),
             )
         return redirect("admin:inference_modelversion_change", version.pk)
 
@@ -317,7 +321,7 @@ class DeploymentAdmin(ProjectHistory):
             *super().get_urls(),
         ]
 
-    @admin.display(description="slot", ordering="slot")
+    @admin.display(description=_("slot"), ordering="slot")
     def named(self, deployment: Deployment) -> str:
         return deployment.get_slot_display()
 
@@ -358,7 +362,10 @@ class DeploymentAdmin(ProjectHistory):
                 reason=request.POST.get("reason", "")[:500],
             )
             messages.success(
-                request, f"Rolled back: {moved.version} is champion again; callers get it within 5 seconds."
+                request,
+                _("Rolled back: {version} is champion again; callers get it within 5 seconds.").format(
+                    version=moved.version
+                ),
             )
         return redirect("admin:inference_deployment_change", deployment.pk)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -12,12 +12,16 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 #: The models of the navigation, in the order of the loop; whatever is not here stands in the last group.
-GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Texts", ("corpus.Project", "corpus.Document")),
+GROUPS: tuple[tuple[StrPromise | str, tuple[str, ...]], ...] = (
+    (_("Texts"), ("corpus.Project", "corpus.Document")),
     (
-        "Serving",
+        _("Serving"),
         ("inference.ModelVersion", "inference.Deployment", "inference.Prediction", "inference.ApiKey"),
     ),
     (
@@ -32,7 +36,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        "Learning",
+        _("Learning"),
         (
             "retraining.TrainingRun",
             "retraining.RetrainPolicy",
@@ -40,7 +44,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "retraining.TrainingSet",
         ),
     ),
-    ("Records and people", ("audit.AuditEvent", "auth.User", "auth.Group")),
+    (_("Records and people"), ("audit.AuditEvent", "auth.User", "auth.Group")),
 )
 
 
@@ -49,7 +53,7 @@ class NerappAdminSite(admin.AdminSite):
 
     site_header = "nerapp"
     site_title = "nerapp"
-    index_title = "Overview"
+    index_title = _("Overview")
     index_template = "admin/overview.html"
     enable_nav_sidebar = False
 
@@ -68,7 +72,9 @@ class NerappAdminSite(admin.AdminSite):
         groups: list[Any] = []
         for name, members in GROUPS:
             found = [rows.pop(member) for member in members if member in rows]
-            groups.append({"name": name, "app_label": name.lower(), "app_url": "", "models": found})
+            groups.append(
+                {"name": str(name), "app_label": f"group-{len(groups)}", "app_url": "", "models": found}
+            )
         groups[-1]["models"] += sorted(rows.values(), key=lambda row: str(row["name"]))
         return [group for group in groups if group["models"]]
 

@@ -210,7 +210,8 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
         body = problem_body(
             status=error.status,
             code=error.code,
-            detail=error.detail,
+            # Sessions have pages around them; what comes with a key is read by programs.
+            detail=error.detail if _is_api(request) else error.words,
             request_id=request_id,
             pointer=error.pointer,
             extensions=extensions() if extensions else None,
@@ -242,7 +243,7 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
 # --- Outside of any view: 400, 403, 404, 500 -----------------------------------------------------------
 
 
-def _is_api(request: HttpRequest) -> bool:
+def _is_api(request: HttpRequest | Request) -> bool:
     return request.path_info.startswith("/api/")
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, sqrt
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
 from ner.intervals import wilson
 
 
@@ -26,8 +29,12 @@ class Estimate:
     def words(self) -> str:
         """In points, as F1 is read."""
         if self.low is None or self.high is None:
-            return f"{100 * self.value:.1f}"
-        return f"{100 * self.value:.1f} ({100 * self.low:.1f} to {100 * self.high:.1f})"
+            return number_format(100 * self.value, 1)
+        return _("%(value)s (%(low)s to %(high)s)") % {
+            "value": number_format(100 * self.value, 1),
+            "low": number_format(100 * self.low, 1),
+            "high": number_format(100 * self.high, 1),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,7 @@ class CalibrationBin:
     @property
     def confidence_words(self) -> str:
         """In per cent."""
-        return f"{100 * self.confidence:.1f}"
+        return number_format(100 * self.confidence, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +168,7 @@ class CalibrationChart:
     @property
     def ece_points(self) -> str:
         """The mean distance between confidence and truth, in points."""
-        return f"{100 * self.ece:.1f}"
+        return number_format(100 * self.ece, 1)
 
 
 def calibration_chart(
@@ -287,7 +294,7 @@ def line_chart(
         points=drawn,
         path=" ".join(f"{point.x},{point.y}" for point in drawn),
         ticks=[
-            Tick(y(floor + step * place), f"{floor + step * place:.{decimals}f}")
+            Tick(y(floor + step * place), number_format(floor + step * place, decimals))
             for place in range(count + 1)
         ],
         width=width,

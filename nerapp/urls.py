@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.i18n import set_language
 
 from nerapp import views
 from nerapp.health import HealthView, LiveView, MetricsView, ReadyView
@@ -22,6 +23,7 @@ urlpatterns = [
     path("api/v1/metrics", MetricsView.as_view(), name="metrics"),
     path("api/v1/schema", SchemaView.as_view(), name="schema"),
     path("api/v1/docs", docs, name="docs"),
+    path("language/", set_language, name="language"),
     path("projects/", include("labeling.urls")),
     path("admin/", admin.site.urls),
     # Accounts are made by an admin, and no mail is sent yet: these pages would promise one.

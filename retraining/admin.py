@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -64,7 +65,7 @@ class StartForm(forms.Form):
     """Which project learns now, and why."""
 
     project = forms.ModelChoiceField(Project.objects.none(), empty_label=None)
-    reason = forms.CharField(max_length=500, label="Why", help_text="It is kept in the audit log.")
+    reason = forms.CharField(max_length=500, label=_("Why"), help_text=_("It is kept in the audit log."))
 
     def __init__(self, *args: Any, projects: QuerySet[Project], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -78,7 +79,7 @@ class TrainingRunAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter, "status")
     list_select_related = ("project", "candidate", "start_from")
     change_form_template = "admin/retraining/run_page.html"
-    add_words = "Retrain now"
+    add_words = _("Retrain now")
     fields = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -92,19 +93,19 @@ class TrainingRunAdmin(ProjectHistory):
             *super().get_urls(),
         ]
 
-    @admin.display(description="run", ordering="pk")
+    @admin.display(description=_("run"), ordering="pk")
     def named(self, run: TrainingRun) -> str:
         return f"run {run.pk}"
 
-    @admin.display(description="state", ordering="status")
+    @admin.display(description=_("state"), ordering="status")
     def state(self, run: TrainingRun) -> SafeString:
         return format_html('<span class="state {}">{}</span>', STATES[run.status], run.get_status_display())
 
-    @admin.display(description="verdict")
+    @admin.display(description=_("verdict"))
     def verdict_shown(self, run: TrainingRun) -> str:
         return verdict_words(run) or "–"
 
-    @admin.display(description="took")
+    @admin.display(description=_("took"))
     def took(self, run: TrainingRun) -> str:
         if run.started_at is None or run.ended_at is None:
             return "–"
@@ -131,15 +132,18 @@ class TrainingRunAdmin(ProjectHistory):
                     reason=form.cleaned_data["reason"],
                     requested_by=cast("User", request.user),
                 )
-                messages.success(request, f"Run {run.pk} is {run.get_status_display().lower()}.")
+                messages.success(
+                    request,
+                    _("Run {number}: {status}.").format(number=run.pk, status=run.get_status_display()),
+                )
                 return redirect("admin:retraining_trainingrun_change", run.pk)
         context = {
             **self.admin_site.each_context(request),
-            "title": "Retrain now",
+            "title": _("Retrain now"),
             "opts": self.opts,
             "form": form,
-            "act": "Start the training",
-            "explanation": (
+            "act": _("Start the training"),
+            "explanation": _(
                 "A training starts from the present champion and learns from every correction so far. "
                 "It runs beside serving; what comes out serves nobody until the gate has judged it and "
                 "it is promoted."
@@ -157,8 +161,12 @@ class TrainingRunAdmin(ProjectHistory):
             run = run_cancel(
                 run=run, actor=Actor.of_user(request.user), reason=request.POST.get("reason", "")[:500]
             )
-            said = "is cancelled" if run.status == Status.CANCELLED else "stops after its present step"
-            messages.success(request, f"Run {run.pk} {said}.")
+            said = (
+                _("Run {number} is cancelled.")
+                if run.status == Status.CANCELLED
+                else _("Run {number} stops after its present step.")
+            )
+            messages.success(request, said.format(number=run.pk))
         return redirect("admin:retraining_trainingrun_change", run.pk)
 
     # --- Watching ---
@@ -269,7 +277,7 @@ class RetrainPolicyAdmin(ProjectRows):
             )
         )
 
-    @admin.display(description="new corrections now")
+    @admin.display(description=_("new corrections now"))
     def waiting(self, policy: RetrainPolicy) -> int:
         return corrections_new(project=policy.project).count()
 
@@ -325,18 +333,18 @@ class TrainingSetAdmin(ProjectHistory):
         "frozen_at",
     )
 
-    @admin.display(description="set", ordering="fingerprint")
+    @admin.display(description=_("set"), ordering="fingerprint")
     def named(self, training_set: TrainingSet) -> SafeString:
         return format_html("<code>{}</code>", training_set.fingerprint[:12])
 
-    @admin.display(description="to train on")
+    @admin.display(description=_("to train on"))
     def train(self, training_set: TrainingSet) -> int:
         return int(training_set.counts.get("train", 0))
 
-    @admin.display(description="to tune")
+    @admin.display(description=_("to tune"))
     def dev(self, training_set: TrainingSet) -> int:
         return int(training_set.counts.get("dev", 0))
 
-    @admin.display(description="to be judged by")
+    @admin.display(description=_("to be judged by"))
     def test(self, training_set: TrainingSet) -> int:
         return int(training_set.counts.get("test", 0))

@@ -7,6 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from audit.models import APPEND_ONLY
 from corpus.models import Document, LabelSet, Project
@@ -16,11 +17,11 @@ from inference.models import ApiKey, Prediction
 class Stratum(models.TextChoices):
     """How a document came to be reviewed. Only the random stratum may judge a model."""
 
-    UNCERTAIN = "uncertain", "Unsure"
-    RANDOM = "random", "Random check"
-    DIVERSE = "diverse", "Unlike the others"
-    API = "api", "Sent by a caller"
-    IMPORT = "import", "Imported gold"
+    UNCERTAIN = "uncertain", _("Unsure")
+    RANDOM = "random", _("Random check")
+    DIVERSE = "diverse", _("Unlike the others")
+    API = "api", _("Sent by a caller")
+    IMPORT = "import", _("Imported gold")
 
 
 class Correction(models.Model):
@@ -40,7 +41,7 @@ class Correction(models.Model):
         null=True,
         blank=True,
         related_name="corrections",
-        help_text="The machine's answer that the human started from.",
+        help_text=_("The machine's answer that the human started from."),
     )
     label_set = models.ForeignKey(LabelSet, on_delete=models.PROTECT, related_name="corrections")
     author = models.ForeignKey(
@@ -58,14 +59,14 @@ class Correction(models.Model):
         blank=True,
         db_default="",
         default="",
-        help_text="Who marked it elsewhere, for what was imported: the file's name for them.",
+        help_text=_("Who marked it elsewhere, for what was imported: the file's name for them."),
     )
     stratum = models.CharField(max_length=12, choices=Stratum.choices)
     spans = models.JSONField(default=list)
-    milliseconds = models.PositiveIntegerField(help_text="Time the human took.", default=0)
+    milliseconds = models.PositiveIntegerField(help_text=_("Time the human took."), default=0)
     idempotency_key = models.CharField(max_length=255)
     request_digest = models.CharField(
-        max_length=64, help_text="SHA-256 of what was sent under the idempotency key."
+        max_length=64, help_text=_("SHA-256 of what was sent under the idempotency key.")
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -105,18 +106,18 @@ class SpanDecision(models.Model):
     """What the human did with one span of the machine, or the span that the machine had missed."""
 
     class Decision(models.TextChoices):
-        ACCEPT = "accept", "Accepted"
-        REJECT = "reject", "Rejected"
-        RELABEL = "relabel", "Relabelled"
-        RESIZE = "resize", "Boundary moved"
-        ADD = "add", "Added"
+        ACCEPT = "accept", _("Accepted")
+        REJECT = "reject", _("Rejected")
+        RELABEL = "relabel", _("Relabelled")
+        RESIZE = "resize", _("Boundary moved")
+        ADD = "add", _("Added")
 
     correction = models.ForeignKey(Correction, on_delete=models.PROTECT, related_name="decisions")
     decision = models.CharField(max_length=8, choices=Decision.choices)
     predicted_start = models.PositiveIntegerField(null=True, blank=True)
     predicted_end = models.PositiveIntegerField(null=True, blank=True)
     predicted_label = models.CharField(max_length=50, blank=True)
-    confidence = models.FloatField(null=True, blank=True, help_text="The machine's.")
+    confidence = models.FloatField(null=True, blank=True, help_text=_("The machine's."))
     start = models.PositiveIntegerField(null=True, blank=True)
     end = models.PositiveIntegerField(null=True, blank=True)
     label = models.CharField(max_length=50, blank=True)
@@ -150,7 +151,7 @@ class Rating(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     idempotency_key = models.CharField(max_length=255)
     request_digest = models.CharField(
-        max_length=64, help_text="SHA-256 of what was sent under the idempotency key."
+        max_length=64, help_text=_("SHA-256 of what was sent under the idempotency key.")
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Project
 from inference.models import ModelVersion
@@ -16,8 +17,8 @@ class SummaryMark(models.Model):
     project = models.OneToOneField(
         Project, on_delete=models.CASCADE, primary_key=True, related_name="summary_mark"
     )
-    counted_to = models.DateTimeField(help_text="Corrections before this moment are counted.")
-    closed_to = models.DateField(help_text="Days before this one were counted again after they had ended.")
+    counted_to = models.DateTimeField(help_text=_("Corrections before this moment are counted."))
+    closed_to = models.DateField(help_text=_("Days before this one were counted again after they had ended."))
 
     def __str__(self) -> str:
         return f"{self.project_id} counted to {self.counted_to:%Y-%m-%d %H:%M}"
@@ -34,15 +35,15 @@ class DailyReviews(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Empty for API keys.",
+        help_text=_("Empty for API keys."),
     )
     stratum = models.CharField(max_length=12)
     corrections = models.PositiveIntegerField()
-    timed = models.PositiveIntegerField(help_text="Corrections that say how long they took.")
+    timed = models.PositiveIntegerField(help_text=_("Corrections that say how long they took."))
     milliseconds = models.PositiveBigIntegerField()
 
     class Meta:
-        verbose_name_plural = "daily reviews"
+        verbose_name_plural = _("daily reviews")
         ordering = ["project", "day", "id"]
         constraints = [
             models.UniqueConstraint(
@@ -71,22 +72,22 @@ class DailyDecisions(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Empty where no machine had answered.",
+        help_text=_("Empty where no machine had answered."),
     )
     stratum = models.CharField(max_length=12)
     decision = models.CharField(max_length=8)
     predicted_label = models.CharField(max_length=50, blank=True)
     label = models.CharField(max_length=50, blank=True)
     tenth = models.PositiveSmallIntegerField(
-        null=True, blank=True, help_text="The machine's confidence, 0 for up to 10 %, 9 for the surest."
+        null=True, blank=True, help_text=_("The machine's confidence, 0 for up to 10 %, 9 for the surest.")
     )
     spans = models.PositiveIntegerField()
-    confidence = models.FloatField(help_text="Sum of the machine's confidences.")
-    timed = models.PositiveIntegerField(help_text="Decisions that say how long they took.")
+    confidence = models.FloatField(help_text=_("Sum of the machine's confidences."))
+    timed = models.PositiveIntegerField(help_text=_("Decisions that say how long they took."))
     milliseconds = models.PositiveBigIntegerField()
 
     class Meta:
-        verbose_name_plural = "daily decisions"
+        verbose_name_plural = _("daily decisions")
         ordering = ["project", "day", "id"]
         constraints = [
             models.UniqueConstraint(

@@ -8,6 +8,7 @@ import pghistory
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Project
 
@@ -17,18 +18,18 @@ class ApiKey(models.Model):
     """A caller's key to one project. The secret is shown once; its keyed hash is kept."""
 
     class Scope(models.TextChoices):
-        PREDICT = "predict", "Ask for predictions"
-        FEEDBACK = "feedback", "Send corrections and ratings"
-        MODELS = "models", "Read model versions"
-        ROUTE = "route", "Choose a version or slot"
-        IMPORT = "import", "Bring labelled texts in"
-        EXPORT = "export", "Take labelled texts out"
-        OPS = "ops", "Read metrics and detailed health"
+        PREDICT = "predict", _("Ask for predictions")
+        FEEDBACK = "feedback", _("Send corrections and ratings")
+        MODELS = "models", _("Read model versions")
+        ROUTE = "route", _("Choose a version or slot")
+        IMPORT = "import", _("Bring labelled texts in")
+        EXPORT = "export", _("Take labelled texts out")
+        OPS = "ops", _("Read metrics and detailed health")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=100)
-    prefix = models.CharField(max_length=20, help_text="The first characters, to tell keys apart.")
+    prefix = models.CharField(max_length=20, help_text=_("The first characters, to tell keys apart."))
     digest = models.CharField(max_length=64, unique=True)
     scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices), default=list)
     rate_per_hour = models.PositiveIntegerField(default=1000)
@@ -38,7 +39,7 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        verbose_name = "API key"
+        verbose_name = _("API key")
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(

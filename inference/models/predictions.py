@@ -7,6 +7,7 @@ import uuid
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Document, Project
 from inference.models.keys import ApiKey
@@ -22,12 +23,12 @@ class Prediction(models.Model):
     document = models.ForeignKey(
         Document, on_delete=models.PROTECT, null=True, blank=True, related_name="predictions"
     )
-    text = models.TextField(blank=True, help_text="Empty where the prediction is a document's.")
+    text = models.TextField(blank=True, help_text=_("Empty where the prediction is a document's."))
     spans = models.JSONField(default=list)
-    uncertainty = models.FloatField(help_text="0 (sure) to 1 (unsure), see ner.acquisition.")
+    uncertainty = models.FloatField(help_text=_("0 (sure) to 1 (unsure), see ner.acquisition."))
     min_confidence = models.FloatField(null=True, blank=True)
-    language = models.CharField(max_length=16, blank=True, help_text="What the caller said it is.")
-    slot = models.CharField(max_length=12, blank=True, help_text="The slot that answered.")
+    language = models.CharField(max_length=16, blank=True, help_text=_("What the caller said it is."))
+    slot = models.CharField(max_length=12, blank=True, help_text=_("The slot that answered."))
     latency_ms = models.FloatField()
     request_id = models.CharField(max_length=64, blank=True)
     api_key = models.ForeignKey(

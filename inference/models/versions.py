@@ -7,6 +7,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import LabelSet, Project
 
@@ -20,10 +21,10 @@ class ModelVersion(models.Model):
     """
 
     class Origin(models.TextChoices):
-        BUNDLED = "bundled", "Bundled with nerapp"
-        TRAINED = "trained", "Trained here"
-        BLANK = "blank", "Blank"
-        EXTERNAL = "external", "Made elsewhere, never served"
+        BUNDLED = "bundled", _("Bundled with nerapp")
+        TRAINED = "trained", _("Trained here")
+        BLANK = "blank", _("Blank")
+        EXTERNAL = "external", _("Made elsewhere, never served")
 
     project = models.ForeignKey(
         Project, on_delete=models.PROTECT, null=True, blank=True, related_name="versions"
@@ -33,9 +34,9 @@ class ModelVersion(models.Model):
     family = models.CharField(max_length=30)
     origin = models.CharField(max_length=10, choices=Origin.choices)
     location = models.CharField(
-        max_length=300, blank=True, help_text="Folder of the bundle, relative to its origin's root."
+        max_length=300, blank=True, help_text=_("Folder of the bundle, relative to its origin's root.")
     )
-    sha256 = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the manifest.")
+    sha256 = models.CharField(max_length=64, blank=True, help_text=_("SHA-256 of the manifest."))
     size_bytes = models.PositiveBigIntegerField(default=0)
     parameters = models.PositiveBigIntegerField(default=0)
     labels = models.JSONField(default=list)
@@ -45,8 +46,8 @@ class ModelVersion(models.Model):
     parent = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
     )
-    metrics = models.JSONField(default=dict, help_text="metrics.json of the bundle.")
-    card = models.TextField(blank=True, help_text="card.md of the bundle.")
+    metrics = models.JSONField(default=dict, help_text=_("metrics.json of the bundle."))
+    card = models.TextField(blank=True, help_text=_("card.md of the bundle."))
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -70,9 +71,9 @@ class Evaluation(models.Model):
     """The certificate of one exam: a version's scores on one frozen set of labelled texts."""
 
     class Kind(models.TextChoices):
-        TEST = "test", "Project test set"
-        GENERAL = "general", "General set (base labels)"
-        GOLDEN = "golden", "Golden set"
+        TEST = "test", _("Project test set")
+        GENERAL = "general", _("General set (base labels)")
+        GOLDEN = "golden", _("Golden set")
 
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evaluations")
     kind = models.CharField(max_length=10, choices=Kind.choices)
@@ -81,7 +82,7 @@ class Evaluation(models.Model):
     precision = models.FloatField()
     recall = models.FloatField()
     f1 = models.FloatField()
-    report = models.JSONField(help_text="ner.evaluate.EvalReport as JSON.")
+    report = models.JSONField(help_text=_("ner.evaluate.EvalReport as JSON."))
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -106,11 +107,11 @@ class Deployment(models.Model):
     """
 
     class Slot(models.TextChoices):
-        CHAMPION = "champion", "Champion"
-        CHALLENGER = "challenger", "Challenger"
-        SPEED = "speed", "Speed"
-        BACKUP = "backup", "Backup"
-        SHADOW = "shadow", "Shadow"
+        CHAMPION = "champion", _("Champion")
+        CHALLENGER = "challenger", _("Challenger")
+        SPEED = "speed", _("Speed")
+        BACKUP = "backup", _("Backup")
+        SHADOW = "shadow", _("Shadow")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="deployments")
     slot = models.CharField(max_length=12, choices=Slot.choices)
@@ -121,7 +122,7 @@ class Deployment(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Where one click of roll back leads.",
+        help_text=_("Where one click of roll back leads."),
     )
     generation = models.PositiveIntegerField(default=1)
     changed_at = models.DateTimeField(db_default=Now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Document, Project
 from feedback.models import Correction, Stratum
@@ -15,14 +16,14 @@ class Task(models.Model):
     """A document to review, with the reason why it was chosen and who holds it now."""
 
     class Status(models.TextChoices):
-        OPEN = "open", "Waiting"
-        DONE = "done", "Reviewed"
-        SKIPPED = "skipped", "Skipped"
+        OPEN = "open", _("Waiting")
+        DONE = "done", _("Reviewed")
+        SKIPPED = "skipped", _("Skipped")
 
     class Cause(models.TextChoices):
-        LOW = "low", "A caller's text with an unsure span"
-        RATED = "rated", "A caller's text with a bad rating"
-        DRAWN = "drawn", "Drawn from callers' texts"
+        LOW = "low", _("A caller's text with an unsure span")
+        RATED = "rated", _("A caller's text with a bad rating")
+        DRAWN = "drawn", _("Drawn from callers' texts")
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="tasks")
     document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="tasks")
@@ -30,7 +31,7 @@ class Task(models.Model):
         Prediction,
         on_delete=models.PROTECT,
         related_name="tasks",
-        help_text="The machine's spans that the reviewer starts from.",
+        help_text=_("The machine's spans that the reviewer starts from."),
     )
     version = models.ForeignKey(
         ModelVersion,
@@ -44,13 +45,13 @@ class Task(models.Model):
         help_text="The prediction's; a trigger keeps it, so that stale tasks are found by index.",
     )
     stratum = models.CharField(max_length=12, choices=Stratum.choices)
-    priority = models.FloatField(help_text="Higher comes first: the uncertainty, or chance.")
+    priority = models.FloatField(help_text=_("Higher comes first: the uncertainty, or chance."))
     cause = models.CharField(
         max_length=8,
         choices=Cause.choices,
         blank=True,
         db_default="",
-        help_text="Of a caller's text.",
+        help_text=_("Of a caller's text."),
     )
     annotators_wanted = models.PositiveSmallIntegerField(
         default=1, db_default=1, help_text="So many annotate it, blind; with one it is simply reviewed."
@@ -62,7 +63,7 @@ class Task(models.Model):
         null=True, blank=True, help_text="Its annotators differ since then: it waits for adjudication."
     )
     raised_at = models.DateTimeField(
-        null=True, blank=True, help_text="Somebody asked for it next; the first asked comes first."
+        null=True, blank=True, help_text=_("Somebody asked for it next; the first asked comes first.")
     )
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
     claimed_by = models.ForeignKey(

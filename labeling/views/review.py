@@ -78,5 +78,5 @@ def _task(request: HttpRequest, found: Project) -> Task | None:
     except NotFound as error:
         raise Http404 from error
     except TaskLocked as error:
-        messages.warning(request, error.detail)
+        messages.warning(request, error.words)
         return task_claim(project=found, user=person_of(request))

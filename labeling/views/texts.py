@@ -69,7 +69,7 @@ def text_next(request: HttpRequest, slug: str, document_id: UUID) -> HttpRespons
     except NotFound as error:
         raise Http404 from error
     except DomainError as error:
-        messages.warning(request, error.detail)
+        messages.warning(request, error.words)
     else:
         messages.success(request, _("The text comes next. Whoever reviews next gets it."))
     back = request.POST.get("back", "")

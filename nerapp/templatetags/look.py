@@ -1,4 +1,4 @@
-"""Template words of the common look: the theme, a label's colours, times and marked text."""
+"""Template words of the common look: theme, scripts' words, a label's colours, times, marked text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.template.context import Context
 from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
 
 from nerapp.heartbeat import QUEUES, workers_alive
 
@@ -18,7 +22,8 @@ register = template.Library()
 
 HUES = 12
 PATTERNS = 4
-_STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_400, 86_400, "days"))
+#: Up to so many seconds, counted in units of so many.
+_STEPS = ((60, 1), (3600, 60), (86_400, 3600), (60 * 86_400, 86_400))
 
 
 @register.simple_tag(takes_context=True)
@@ -27,6 +32,13 @@ def theme_attribute(context: Context) -> str | SafeString:
     request = context.get("request")
     theme = request.COOKIES.get("theme", "") if request else ""
     return format_html(' data-theme="{}"', theme) if theme in {"light", "dark"} else ""
+
+
+@register.simple_tag
+def script_language() -> str:
+    """The static file with the words of the scripts; empty for English, which needs none."""
+    name = f"js/locale/{get_language()}.js"
+    return name if (settings.BASE_DIR / "static" / name).is_file() else ""
 
 
 #: What stands still without a worker of each queue.
@@ -60,22 +72,39 @@ def label_classes(hue: int) -> str:
     return f"hue-{hue % HUES} pattern-{hue // HUES % PATTERNS}"
 
 
+def _past(count: int) -> dict[int, str]:
+    return {
+        60: ngettext("%(count)d s ago", "%(count)d s ago", count),
+        3600: ngettext("%(count)d min ago", "%(count)d min ago", count),
+        86_400: ngettext("%(count)d h ago", "%(count)d h ago", count),
+        60 * 86_400: ngettext("%(count)d day ago", "%(count)d days ago", count),
+    }
+
+
+def _future(count: int) -> dict[int, str]:
+    return {
+        60: ngettext("in %(count)d s", "in %(count)d s", count),
+        3600: ngettext("in %(count)d min", "in %(count)d min", count),
+        86_400: ngettext("in %(count)d h", "in %(count)d h", count),
+        60 * 86_400: ngettext("in %(count)d day", "in %(count)d days", count),
+    }
+
+
 @register.filter
 def ago(moment: datetime | None) -> str | SafeString:
     """A moment relative to now, with the exact time on hover."""
     if moment is None:
-        return "never"
+        return _("never")
     seconds = (timezone.now() - moment).total_seconds()
     size = abs(seconds)
     if size < 5:
-        words = "just now"
+        words = _("just now")
+    elif size < _STEPS[-1][0]:
+        limit, unit = next(step for step in _STEPS if size < step[0])
+        count = round(size / unit)
+        words = (_past if seconds > 0 else _future)(count)[limit] % {"count": count}
     else:
-        words = next(
-            (f"{size / unit:.0f} {name}" for limit, unit, name in _STEPS if size < limit),
-            f"{moment:%-d %B %Y}",
-        )
-        if words[0].isdigit() and size < _STEPS[-1][0]:
-            words = f"{words} ago" if seconds > 0 else f"in {words}"
+        words = date_format(moment, "DATE_FORMAT")
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(timespec="seconds"),
@@ -88,13 +117,15 @@ def ago(moment: datetime | None) -> str | SafeString:
 def points(share: float | str | None) -> str:
     """A share between 0 and 1 in per cent with one decimal, as F1 is read."""
     # A template hands on "" for what is not there.
-    return f"{100 * share:.1f}" if isinstance(share, int | float) else "–"
+    return number_format(100 * share, 1) if isinstance(share, int | float) else "–"
 
 
 @register.filter
 def signed_points(share: float | str | None) -> str:
     """A difference of shares in points, with its sign."""
-    return f"{100 * share:+.1f}" if isinstance(share, int | float) else "–"
+    if not isinstance(share, int | float):
+        return "–"
+    return ("" if share < 0 else "+") + number_format(100 * share, 1)
 
 
 @register.simple_tag

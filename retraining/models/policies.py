@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Project
 from retraining.models.runs import TrainingRun
@@ -19,27 +20,27 @@ class RetrainPolicy(models.Model):
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="retrain_policy")
     enabled = models.BooleanField(default=True)
     new_corrections = models.PositiveIntegerField(
-        default=200, validators=[MinValueValidator(1)], help_text="Retrain after this many."
+        default=200, validators=[MinValueValidator(1)], help_text=_("Retrain after this many.")
     )
     quiet_seconds = models.PositiveIntegerField(
-        default=120, help_text="Wait until nobody corrected for this long."
+        default=120, help_text=_("Wait until nobody corrected for this long.")
     )
     max_quiet_wait_seconds = models.PositiveIntegerField(
-        default=3600, help_text="Do not wait for quiet longer than this."
+        default=3600, help_text=_("Do not wait for quiet longer than this.")
     )
     max_age_days = models.PositiveIntegerField(
         default=30,
         validators=[MinValueValidator(1), MaxValueValidator(3650)],
-        help_text="Retrain when the champion is older and there is anything new.",
+        help_text=_("Retrain when the champion is older and there is anything new."),
     )
     must_be_better = models.BooleanField(
-        default=True, help_text="Otherwise: not worse by more than the margin."
+        default=True, help_text=_("Otherwise: not worse by more than the margin.")
     )
     margin = models.FloatField(default=0.01, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
     min_test_documents = models.PositiveIntegerField(
         default=20,
         validators=[MinValueValidator(1)],
-        help_text="The gate refuses to judge on fewer documents of the random stratum.",
+        help_text=_("The gate refuses to judge on fewer documents of the random stratum."),
     )
     max_label_drop = models.FloatField(
         default=0.05, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)]
@@ -47,14 +48,14 @@ class RetrainPolicy(models.Model):
     max_base_drop = models.FloatField(
         default=0.01,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
-        help_text="How much F1 on the general set may be lost.",
+        help_text=_("How much F1 on the general set may be lost."),
     )
     promote_automatically = models.BooleanField(
-        default=False, help_text="Promote a candidate that passed the gate without a human."
+        default=False, help_text=_("Promote a candidate that passed the gate without a human.")
     )
 
     class Meta:
-        verbose_name_plural = "retrain policies"
+        verbose_name_plural = _("retrain policies")
 
     def __str__(self) -> str:
         return f"policy of {self.project}"

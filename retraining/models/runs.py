@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Project
 from inference.models import ModelVersion
@@ -19,11 +20,11 @@ class TrainingRun(models.Model):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        QUEUED = "queued", _("Queued")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="training_runs")
     training_set = models.ForeignKey(TrainingSet, on_delete=models.PROTECT, related_name="runs")
@@ -31,14 +32,14 @@ class TrainingRun(models.Model):
         ModelVersion,
         on_delete=models.PROTECT,
         related_name="+",
-        help_text="The champion it starts from and is judged against.",
+        help_text=_("The champion it starts from and is judged against."),
     )
     candidate = models.OneToOneField(
         ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="training_run"
     )
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
-    config = models.JSONField(default=dict, help_text="ner.config.TrainConfig as JSON.")
-    reason = models.TextField(blank=True, help_text="Why it was queued.")
+    config = models.JSONField(default=dict, help_text=_("ner.config.TrainConfig as JSON."))
+    reason = models.TextField(blank=True, help_text=_("Why it was queued."))
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -46,11 +47,11 @@ class TrainingRun(models.Model):
     lease_token = models.UUIDField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the broker was last told of it; the row is the record."
+        null=True, blank=True, help_text=_("When the broker was last told of it; the row is the record.")
     )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
-    progress = models.JSONField(default=dict, help_text="Step, total, epoch, loss, F1, message.")
-    verdict = models.JSONField(null=True, blank=True, help_text="ner.gate.GateDecision as JSON.")
+    progress = models.JSONField(default=dict, help_text=_("Step, total, epoch, loss, F1, message."))
+    verdict = models.JSONField(null=True, blank=True, help_text=_("ner.gate.GateDecision as JSON."))
     error = models.TextField(blank=True)
     mlflow_run_id = models.CharField(max_length=64, blank=True)
     queued_at = models.DateTimeField(auto_now_add=True)

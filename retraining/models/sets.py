@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pgtrigger
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import LabelSet, Project
 from feedback.models import Correction
@@ -23,7 +24,7 @@ class BaseCorpus(models.Model):
     imported_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        verbose_name_plural = "base corpora"
+        verbose_name_plural = _("base corpora")
         ordering = ["-imported_at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["project", "sha256"], name="base_corpus_once_per_project"),
@@ -43,7 +44,7 @@ class TrainingSet(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="training_sets")
     fingerprint = models.CharField(max_length=64)
     test_fingerprint = models.CharField(
-        max_length=64, help_text="Covers the test items alone: the exam that versions share."
+        max_length=64, help_text=_("Covers the test items alone: the exam that versions share.")
     )
     label_set = models.ForeignKey(LabelSet, on_delete=models.PROTECT, related_name="training_sets")
     base_corpus = models.ForeignKey(
@@ -52,9 +53,9 @@ class TrainingSet(models.Model):
         null=True,
         blank=True,
         related_name="training_sets",
-        help_text="Rehearsed beside the corrections, where one was imported.",
+        help_text=_("Rehearsed beside the corrections, where one was imported."),
     )
-    counts = models.JSONField(default=dict, help_text="Documents per split.")
+    counts = models.JSONField(default=dict, help_text=_("Documents per split."))
     frozen_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -74,9 +75,9 @@ class TrainingSetItem(models.Model):
     """One correction in a training set, and its split."""
 
     class Split(models.TextChoices):
-        TRAIN = "train", "Train"
-        DEV = "dev", "Development"
-        TEST = "test", "Test"
+        TRAIN = "train", _("Train")
+        DEV = "dev", _("Development")
+        TEST = "test", _("Test")
 
     training_set = models.ForeignKey(TrainingSet, on_delete=models.CASCADE, related_name="items")
     correction = models.ForeignKey(Correction, on_delete=models.PROTECT, related_name="+")

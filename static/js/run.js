@@ -1,7 +1,10 @@
 // A training run, watched: asks for its progress every two seconds and loads the page anew when it has ended,
 // because then there is a verdict to read.
 
+import { number, t } from "./i18n.js";
+
 const EVERY = 2000;
+const DECIMALS = { 1: { minimumFractionDigits: 1, maximumFractionDigits: 1 }, 3: { minimumFractionDigits: 3 } };
 const root = document.querySelector("[data-run]");
 
 function part(name) {
@@ -29,11 +32,11 @@ function show(run) {
   if (total) {
     part("progress").max = total;
     part("progress").value = step;
-    part("steps").textContent = `${step} of ${total}`;
+    part("steps").textContent = t("{step} of {total}", { step, total });
   }
   if (message) part("message").textContent = message;
-  if (f1 !== undefined) part("f1").textContent = (100 * f1).toFixed(1);
-  if (loss !== undefined) part("loss").textContent = loss.toFixed(3);
+  if (f1 !== undefined) part("f1").textContent = number(100 * f1, DECIMALS[1]);
+  if (loss !== undefined) part("loss").textContent = number(loss, DECIMALS[3]);
   run.lines.forEach(addLine);
 }
 
@@ -50,7 +53,7 @@ async function ask() {
       return;
     }
   } catch {
-    part("message").textContent = "nerapp does not answer at the moment; trying again.";
+    part("message").textContent = t("nerapp does not answer at the moment; trying again.");
   }
   setTimeout(ask, EVERY);
 }

@@ -1,6 +1,8 @@
 // The light/dark switch. The server writes the chosen theme into <html data-theme> from the cookie, so a
 // page arrives in its colours; this module only changes the choice.
 
+import { t } from "./i18n.js";
+
 const ORDER = ["auto", "light", "dark"];
 const YEAR = 365 * 24 * 3600;
 
@@ -9,7 +11,8 @@ function chosen() {
 }
 
 function show(button) {
-  button.textContent = `Theme: ${chosen()}`;
+  const words = { auto: t("Theme: auto"), light: t("Theme: light"), dark: t("Theme: dark") };
+  button.textContent = words[chosen()];
 }
 
 for (const button of document.querySelectorAll("[data-theme-switch]")) {

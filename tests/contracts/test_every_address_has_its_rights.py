@@ -17,6 +17,7 @@ SIGN_IN = 302
 #: name -> (method, what each of anonymous, otto (of no project), vera (viewer), ana (reviewer) gets).
 #: Machines' addresses take API keys only: a session opens nothing there.
 PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
+    "language": ("post", (302, 302, 302, 302)),
     "home": ("get", (SIGN_IN, 200, 302, 302)),
     "help": ("get", (SIGN_IN, 200, 200, 200)),
     "sign_in_once": ("get", (410, 410, 410, 410)),

@@ -1,0 +1,1 @@
+"""How numbers and times read in pages: exact, sortable, the same everywhere."""
