@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Document
 
@@ -15,7 +16,9 @@ class Comment(models.Model):
     document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="comments")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="comments")
     body = models.CharField(max_length=2_000)
-    start = models.PositiveIntegerField(null=True, blank=True, help_text="Code points; none: the whole text.")
+    start = models.PositiveIntegerField(
+        null=True, blank=True, help_text=_("Code points; none: the whole text.")
+    )
     end = models.PositiveIntegerField(null=True, blank=True)
     resolved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

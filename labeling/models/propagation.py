@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Project
 from labeling.models.tasks import Task
@@ -18,7 +19,7 @@ class Propagation(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="propagations")
     surface = models.CharField(max_length=200)
-    label = models.CharField(max_length=50, blank=True, help_text="Empty: not an entity.")
+    label = models.CharField(max_length=50, blank=True, help_text=_("Empty: not an entity."))
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="propagations"
     )
@@ -28,7 +29,7 @@ class Propagation(models.Model):
         null=True,
         blank=True,
         related_name="propagations_from",
-        help_text="Where the decision was made.",
+        help_text=_("Where the decision was made."),
     )
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Document, Project
 
@@ -13,7 +14,7 @@ class Fingerprint(models.Model):
     """The MinHash bands of a document that was looked at: texts that share a band may be nearly the same."""
 
     document = models.OneToOneField(Document, on_delete=models.CASCADE, primary_key=True, related_name="+")
-    bands = ArrayField(models.BigIntegerField(), help_text="Keyed by the project, so they tell no words.")
+    bands = ArrayField(models.BigIntegerField(), help_text=_("Keyed by the project, so they tell no words."))
 
     class Meta:
         indexes = [GinIndex(fields=["bands"], name="fingerprint_bands")]
@@ -27,7 +28,7 @@ class Cover(models.Model):
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="+")
     radius = models.FloatField()
-    centres = models.BinaryField(help_text="float32 rows, see ner.diversity.")
+    centres = models.BinaryField(help_text=_("float32 rows, see ner.diversity."))
 
     def __str__(self) -> str:
         return f"cover of {self.project_id}, radius {self.radius:.2f}"
@@ -37,11 +38,13 @@ class Intake(models.Model):
     """How far callers' predictions and ratings of a project were read for its queue."""
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="+")
-    read_until = models.DateTimeField(help_text="`created_at` of the last prediction read.")
-    read_prediction = models.UUIDField(null=True, blank=True, help_text="The last one read of that moment.")
+    read_until = models.DateTimeField(help_text=_("`created_at` of the last prediction read."))
+    read_prediction = models.UUIDField(
+        null=True, blank=True, help_text=_("The last one read of that moment.")
+    )
     read_rating = models.BigIntegerField(db_default=0)
     day = models.DateField(null=True, blank=True)
-    taken = models.PositiveIntegerField(db_default=0, help_text="Unsure and badly rated ones on that day.")
+    taken = models.PositiveIntegerField(db_default=0, help_text=_("Unsure and badly rated ones on that day."))
 
     def __str__(self) -> str:
         return f"intake of {self.project_id} until {self.read_until}"

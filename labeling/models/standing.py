@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Document, Project
 
@@ -15,12 +16,12 @@ class Standing(models.Model):
     """Where one document stands in the review: a narrow row for lists, kept by triggers."""
 
     class State(models.TextChoices):
-        NEW = "new", "On its way into the queue"
-        WAITING = "waiting", "Waiting"
-        DONE = "done", "Reviewed"
-        SKIPPED = "skipped", "Skipped"
-        LEFT_OUT = "left_out", "Left out: nearly the same as another"
-        ERASED = "erased", "Erased"
+        NEW = "new", _("On its way into the queue")
+        WAITING = "waiting", _("Waiting")
+        DONE = "done", _("Reviewed")
+        SKIPPED = "skipped", _("Skipped")
+        LEFT_OUT = "left_out", _("Left out: nearly the same as another")
+        ERASED = "erased", _("Erased")
 
     document = models.OneToOneField(
         Document,
@@ -42,14 +43,14 @@ class Standing(models.Model):
         related_name="+",
         db_index=False,
         db_constraint=False,
-        help_text="Who decided last.",
+        help_text=_("Who decided last."),
     )
-    arrived_at = models.DateTimeField(help_text="The document's `created_at`: the order of lists.")
-    uncertainty = models.FloatField(null=True, blank=True, help_text="The model's, of its newest answer.")
+    arrived_at = models.DateTimeField(help_text=_("The document's `created_at`: the order of lists."))
+    uncertainty = models.FloatField(null=True, blank=True, help_text=_("The model's, of its newest answer."))
     facets = ArrayField(
         models.CharField(max_length=80),
         db_default=[],
-        help_text="What lists are filtered by: `source:…`, `language:…`, `stratum:…`, `label:…`.",
+        help_text=_("What lists are filtered by: `source:…`, `language:…`, `stratum:…`, `label:…`."),
     )
     like = models.ForeignKey(
         Document,
@@ -59,7 +60,7 @@ class Standing(models.Model):
         related_name="+",
         db_index=False,
         db_constraint=False,
-        help_text="The document that this one nearly repeats.",
+        help_text=_("The document that this one nearly repeats."),
     )
 
     class Meta:
@@ -92,8 +93,8 @@ class Tally(models.Model):
     """
 
     class Kind(models.TextChoices):
-        TASK = "task", "Tasks by status and stratum"
-        TEXT = "text", "Documents by state"
+        TASK = "task", _("Tasks by status and stratum")
+        TEXT = "text", _("Documents by state")
 
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False

@@ -42,7 +42,7 @@ class Task(models.Model):
         related_name="+",
         db_index=False,
         db_constraint=False,
-        help_text="The prediction's; a trigger keeps it, so that stale tasks are found by index.",
+        help_text=_("The prediction's; a trigger keeps it, so that stale tasks are found by index."),
     )
     stratum = models.CharField(max_length=12, choices=Stratum.choices)
     priority = models.FloatField(help_text=_("Higher comes first: the uncertainty, or chance."))

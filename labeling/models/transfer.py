@@ -42,7 +42,7 @@ class TransferJob(models.Model):
         null=True,
         blank=True,
         related_name="%(class)ss",
-        help_text="Nobody where a command or an API key asked.",
+        help_text=_("Nobody where a command or an API key asked."),
     )
     api_key = models.ForeignKey(
         ApiKey, on_delete=models.PROTECT, null=True, blank=True, related_name="%(class)ss"
@@ -50,15 +50,19 @@ class TransferJob(models.Model):
     status = models.CharField(max_length=10, choices=JobStatus.choices)
     format = models.CharField(max_length=20)
     options = models.JSONField(default=dict)
-    file_name = models.CharField(max_length=255, blank=True, help_text="For people; no path is made of it.")
+    file_name = models.CharField(
+        max_length=255, blank=True, help_text=_("For people; no path is made of it.")
+    )
     size_bytes = models.PositiveBigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
-    position = models.PositiveBigIntegerField(default=0, help_text="Records stored or written so far.")
-    total = models.PositiveBigIntegerField(null=True, blank=True, help_text="Records there are, once known.")
+    position = models.PositiveBigIntegerField(default=0, help_text=_("Records stored or written so far."))
+    total = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text=_("Records there are, once known.")
+    )
     counts = models.JSONField(default=dict)
     error_code = models.CharField(max_length=40, blank=True)
-    error = models.TextField(blank=True, help_text="Why it failed, for people.")
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="Since it last got any further.")
+    error = models.TextField(blank=True, help_text=_("Why it failed, for people."))
+    attempts = models.PositiveSmallIntegerField(default=0, help_text=_("Since it last got any further."))
     lease_token = models.UUIDField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
@@ -99,10 +103,10 @@ class ImportJob(TransferJob):
     is_dry_run = models.BooleanField(default=False)
     options_digest = models.CharField(max_length=64, blank=True)
     offset = models.PositiveBigIntegerField(
-        default=0, help_text="Where the rest of the checked rows begins, in bytes."
+        default=0, help_text=_("Where the rest of the checked rows begins, in bytes.")
     )
-    findings = models.JSONField(default=dict, help_text="What the check found: labels, models, repairs.")
-    errors = models.JSONField(default=list, help_text="The first bad rows: place, code, what is wrong.")
+    findings = models.JSONField(default=dict, help_text=_("What the check found: labels, models, repairs."))
+    errors = models.JSONField(default=list, help_text=_("The first bad rows: place, code, what is wrong."))
     error_count = models.PositiveBigIntegerField(default=0)
     label_set = models.ForeignKey(
         LabelSet, on_delete=models.PROTECT, null=True, blank=True, related_name="importjobs"
@@ -128,7 +132,7 @@ class ExportJob(TransferJob):
     """One file on its way out of a project: a snapshot of one moment, with a manifest."""
 
     manifest = models.JSONField(default=dict)
-    losses = models.JSONField(default=list, help_text="What the format could not carry.")
+    losses = models.JSONField(default=list, help_text=_("What the format could not carry."))
 
     class Meta(TransferJob.Meta):
         abstract = False
