@@ -74,24 +74,24 @@ class Project(models.Model):
         default=1,
         db_default=1,
         validators=[MinValueValidator(1), MaxValueValidator(MOST_ANNOTATORS)],
-        help_text="So many people annotate a text, each without seeing the others' work.",
+        help_text=_("So many people annotate a text, each without seeing the others' work."),
     )
     overlap_share = models.FloatField(
         default=1.0,
         db_default=1.0,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
-        help_text="Share of the texts that get several annotators, drawn at random; the others get one.",
+        help_text=_("Share of the texts that get several annotators, drawn at random; the others get one."),
     )
     gold_share = models.FloatField(
         default=0.0,
         db_default=0.0,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
-        help_text="Share of the texts handed out that are gold items, to see how well people annotate.",
+        help_text=_("Share of the texts handed out that are gold items, to see how well people annotate."),
     )
     hide_names = models.BooleanField(
         default=False,
         db_default=False,
-        help_text='People see each other as "Annotator A" and so on; who manages the project sees names.',
+        help_text=_('People see each other as "Annotator A" and so on; who manages the project sees names.'),
     )
     hash_key = models.CharField(max_length=64, default=new_hash_key, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

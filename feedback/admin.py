@@ -90,7 +90,7 @@ class OpinionAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter,)
     list_select_related = ("project", "author", "document")
     search_fields = ("author__username", "document__external_id")
-    search_help_text = "Who, or the document's external id"
+    search_help_text = _("Who, or the document's external id")
     fields = (
         "project",
         "document",

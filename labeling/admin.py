@@ -74,7 +74,7 @@ class AssignmentAdmin(ProjectHistory):
     list_filter: ClassVar[Any] = (ProjectFilter, "state", "is_kept", "is_gold")
     list_select_related = ("project", "task", "user")
     search_fields = ("user__username",)
-    search_help_text = "Whose"
+    search_help_text = _("Whose")
     fields = (
         "project",
         "task",

@@ -7,6 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from audit.models import APPEND_ONLY
 from corpus.models import Document, LabelSet, Project
@@ -33,17 +34,17 @@ class Opinion(models.Model):
         null=True,
         blank=True,
         related_name="opinions",
-        help_text="The machine's answer that the annotator started from.",
+        help_text=_("The machine's answer that the annotator started from."),
     )
     label_set = models.ForeignKey(LabelSet, on_delete=models.PROTECT, related_name="opinions")
     spans = models.JSONField(default=list)
     decisions = models.JSONField(
-        default=dict, help_text="How many of the machine's spans were accepted, rejected, ..., and added."
+        default=dict, help_text=_("How many of the machine's spans were accepted, rejected, ..., and added.")
     )
-    milliseconds = models.PositiveIntegerField(help_text="Time the annotator took.", default=0)
+    milliseconds = models.PositiveIntegerField(help_text=_("Time the annotator took."), default=0)
     idempotency_key = models.CharField(max_length=255)
     request_digest = models.CharField(
-        max_length=64, help_text="SHA-256 of what was sent under the idempotency key."
+        max_length=64, help_text=_("SHA-256 of what was sent under the idempotency key.")
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

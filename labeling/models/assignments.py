@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Project
 from feedback.models import Opinion
@@ -19,19 +20,20 @@ class Assignment(models.Model):
     """
 
     class State(models.TextChoices):
-        ASSIGNED = "assigned", "Assigned"
-        OPEN = "open", "In hand"
-        DONE = "done", "Done"
-        SKIPPED = "skipped", "Skipped"
+        ASSIGNED = "assigned", _("Assigned")
+        OPEN = "open", _("In hand")
+        DONE = "done", _("Done")
+        SKIPPED = "skipped", _("Skipped")
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="assignments")
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="assignments")
     state = models.CharField(max_length=8, choices=State.choices)
     is_kept = models.BooleanField(
-        default=False, help_text="Kept for this person, by hand or by a rule; an ended lease changes nothing."
+        default=False,
+        help_text=_("Kept for this person, by hand or by a rule; an ended lease changes nothing."),
     )
-    is_gold = models.BooleanField(default=False, help_text="A gold item: it measures and decides nothing.")
+    is_gold = models.BooleanField(default=False, help_text=_("A gold item: it measures and decides nothing."))
     assigned_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -71,15 +73,15 @@ class AssignmentRule(models.Model):
     """Whom new texts of a kind are kept for; the first rule that fits a text decides."""
 
     class Method(models.TextChoices):
-        ROUND_ROBIN = "round_robin", "In turn"
-        LOAD = "load", "Whoever has the least waiting"
+        ROUND_ROBIN = "round_robin", _("In turn")
+        LOAD = "load", _("Whoever has the least waiting")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assignment_rules")
-    source = models.CharField(max_length=50, blank=True, help_text="Only texts of this source.")
-    language = models.CharField(max_length=16, blank=True, help_text="Only texts in this language.")
+    source = models.CharField(max_length=50, blank=True, help_text=_("Only texts of this source."))
+    language = models.CharField(max_length=16, blank=True, help_text=_("Only texts in this language."))
     method = models.CharField(max_length=12, choices=Method.choices, default=Method.ROUND_ROBIN)
     people = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
-    turn = models.PositiveIntegerField(default=0, help_text="How many texts it has given out.")
+    turn = models.PositiveIntegerField(default=0, help_text=_("How many texts it has given out."))
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

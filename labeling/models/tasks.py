@@ -54,13 +54,13 @@ class Task(models.Model):
         help_text=_("Of a caller's text."),
     )
     annotators_wanted = models.PositiveSmallIntegerField(
-        default=1, db_default=1, help_text="So many annotate it, blind; with one it is simply reviewed."
+        default=1, db_default=1, help_text=_("So many annotate it, blind; with one it is simply reviewed.")
     )
     seats = models.SmallIntegerField(
-        default=1, db_default=1, help_text="So many may still be handed out to whoever comes next."
+        default=1, db_default=1, help_text=_("So many may still be handed out to whoever comes next.")
     )
     disputed_at = models.DateTimeField(
-        null=True, blank=True, help_text="Its annotators differ since then: it waits for adjudication."
+        null=True, blank=True, help_text=_("Its annotators differ since then: it waits for adjudication.")
     )
     raised_at = models.DateTimeField(
         null=True, blank=True, help_text=_("Somebody asked for it next; the first asked comes first.")

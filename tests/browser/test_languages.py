@@ -24,7 +24,7 @@ OPEN, CLOSE = "⟦", "⟧"
 NAMES = {
     *("nerapp", "orchard", "ana", "ada", "ben", "tiny", "champion", "utc", "sha", "csv", "json", "ner"),
     *("geo", "gpe", "org", "per", "tim", "art", "eve", "nat", "cultivar", "pest", "english", "deutsch"),
-    *("pseudo", "esc", "shift", "alt", "ctrl", "px", "ms"),
+    *("pseudo", "import", "en", "esc", "shift", "alt", "ctrl", "px", "ms"),
 }
 PAGES = ("", "texts/", "review/")
 
@@ -77,7 +77,7 @@ def plain_words(page: Page) -> set[str]:
     text = page.evaluate(
         """() => {
           for (const part of document.querySelectorAll(
-            'code, pre, kbd, bdi, mark, .mono, .label-tag, .excerpt, .wb-text, #document-name, time, option, .source'
+            'code, pre, kbd, bdi, mark, .mono, .label-tag, .excerpt, .wb-text, #document-name, time, option'
           )) part.remove();
           return document.body.innerText;
         }"""
