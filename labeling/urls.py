@@ -8,8 +8,7 @@ from labeling.api import comments
 from labeling.api import review as api
 from labeling.api.adjudication import AdjudicateView
 from labeling.api.propagation import OccurrencesView, PropagateView
-from labeling.views import exports, imports
-from labeling.views import team
+from labeling.views import exports, imports, team
 from labeling.views.adjudication import adjudication
 from labeling.views.insights import examples, insights
 from labeling.views.project import project
