@@ -23,7 +23,7 @@ from feedback.selectors import correction_current, opinion_current
 from labeling.models import Task
 from labeling.selectors import comments_of, task_reason
 from labeling.selectors.propagations import beside, propagated_spans
-from labeling.selectors.seats import is_blind, seat_of
+from labeling.selectors.seats import is_blind, seat_for_blind
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -90,7 +90,7 @@ class Piece:
 
 def task_payload(*, task: Task, user: User) -> dict[str, Any]:
     """A task as the workbench reads it. Offsets are code points."""
-    seat = seat_of(task=task, user=user)
+    seat = seat_for_blind(task=task, user=user)
     blind = is_blind(task=task, seat=seat)
     # Whoever annotates blind sees their own opinion and nobody else's, and no difference to other texts.
     current = (
@@ -123,13 +123,13 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
         "propagated": carried,
         "number": current.number if current else 0,
         "current": correction_payload(current) if current else None,
-        "comments": comments_payload(task.document, user=user),
+        "comments": comments_payload(task.document, only=user if blind else None),
         "leaseUntil": until.isoformat() if until else None,
         "mine": blind or task.claimed_by_id in (None, user.pk),
     }
 
 
-def comments_payload(document: Document, *, user: User) -> list[dict[str, Any]]:
+def comments_payload(document: Document, *, only: User | None) -> list[dict[str, Any]]:
     """What was said about a document, as the workbench reads it. Offsets are code points."""
     return [
         {
@@ -141,7 +141,7 @@ def comments_payload(document: Document, *, user: User) -> list[dict[str, Any]]:
             "end": comment.end,
             "resolvedBy": str(comment.resolved_by) if comment.resolved_by else None,
         }
-        for comment in comments_of(document=document, user=user)
+        for comment in comments_of(document=document, only=only)
     ]
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import cast
 
 import msgspec
+from django.contrib.auth.models import User
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from corpus.models import Document
 from labeling.api.access import ProjectView
 from labeling.api.review import TaskBased
 from labeling.selectors import comment_get
+from labeling.selectors.seats import is_blind_to
 from labeling.services import comment_add, comment_resolve
 from labeling.workbench import comments_payload
 
@@ -46,7 +49,7 @@ class CommentAddView(TaskBased):
             start=body.start,
             end=body.end,
         )
-        return Response({"comments": comments_payload(document, user=self.person)})
+        return Response({"comments": comments_payload(document, only=_only(document, self.person))})
 
 
 class CommentResolveView(ProjectView):
@@ -58,4 +61,10 @@ class CommentResolveView(ProjectView):
         body = cast(ResolveBody, request.data)
         comment = comment_get(project=self.project, comment_id=comment_id)
         comment_resolve(comment=comment, user=self.person, is_resolved=body.resolved)
-        return Response({"comments": comments_payload(comment.document, user=self.person)})
+        return Response(
+            {"comments": comments_payload(comment.document, only=_only(comment.document, self.person))}
+        )
+
+
+def _only(document: Document, person: User) -> User | None:
+    return person if is_blind_to(document=document, user=person) else None

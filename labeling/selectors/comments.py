@@ -9,16 +9,15 @@ from django.db.models import QuerySet
 from corpus.errors import NotFound
 from corpus.models import Document, Project
 from labeling.models import Comment
-from labeling.selectors.seats import is_blind_to
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-def comments_of(*, document: Document, user: User) -> QuerySet[Comment]:
-    """What was said about a document, the oldest first; who annotates it blind is shown their own words."""
+def comments_of(*, document: Document, only: User | None) -> QuerySet[Comment]:
+    """What was said about a document, the oldest first; `only` by one who annotates it blind."""
     said = Comment.objects.filter(document=document).select_related("author", "resolved_by")
-    return said.filter(author=user) if is_blind_to(document=document, user=user) else said
+    return said if only is None else said.filter(author=only)
 
 
 def comment_get(*, project: Project, comment_id: int) -> Comment:

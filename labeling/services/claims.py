@@ -21,7 +21,7 @@ from feedback.services import correction_submit
 from labeling.choice import strata_in_turn, strata_shares
 from labeling.errors import DecisionStands, SkipReasonMissing, SkipReasonTooLong, TaskClosed, TaskLocked
 from labeling.models import Assignment, Task
-from labeling.selectors.seats import is_blind, seat_of
+from labeling.selectors.seats import is_blind, seat_for_blind, seat_of
 from labeling.services.seats import (
     gold_instead,
     kept_check,
@@ -89,7 +89,7 @@ def task_take(*, task: Task, user: User) -> Task:
     """
     project_require(project=task.project, user=user, permission="review")
     task = _locked(task)
-    seat = seat_of(task=task, user=user)
+    seat = seat_for_blind(task=task, user=user)
     if task.status == Task.Status.OPEN or (seat is not None and seat.is_gold):
         kept_check(task=task, user=user)
         _require_free(task, user)
@@ -142,7 +142,7 @@ def task_submit(
     """
     project_require(project=task.project, user=user, permission="review")
     task = _locked(task)
-    seat = seat_of(task=task, user=user)
+    seat = seat_for_blind(task=task, user=user)
     # An opinion sent again, after the others settled the text, is still that opinion.
     is_known = seat is not None and opinion_known(author=user, idempotency_key=idempotency_key)
     if is_known or is_blind(task=task, seat=seat):
@@ -192,7 +192,7 @@ def task_skip(*, task: Task, user: User, reason: str) -> Task:
     if len(reason) > REASON_LIMIT:
         raise SkipReasonTooLong(pointer="/reason", limit=REASON_LIMIT, length=len(reason))
     task = _locked(task)
-    if is_blind(task=task, seat=seat_of(task=task, user=user)):
+    if is_blind(task=task, seat=seat_for_blind(task=task, user=user)):
         seat_skip(task=task, user=user, reason=reason)
         return task
     if task.status == Task.Status.SKIPPED:
