@@ -21,7 +21,7 @@ matrix product. A figure is None where it is not defined: nothing was marked, or
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypeAlias
@@ -129,15 +129,7 @@ def regions(spans: Mapping[str, Sequence[Span]]) -> list[Region]:
 
 def token_categories(text: str, spans: Sequence[Span]) -> list[str]:
     """The category of each token: the label over it, several joined by +, or O."""
-    found: list[str] = []
-    placed = sorted(spans)
-    first = 0
-    for token in tokenize(text):
-        while first < len(placed) and placed[first].end <= token.start:
-            first += 1
-        over = {span.label for span in _until(placed, first, token.end) if span.end > token.start}
-        found.append("+".join(sorted(over)) or OUTSIDE)
-    return found
+    return _categories([(token.start, token.end) for token in tokenize(text)], spans)
 
 
 def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
@@ -160,10 +152,7 @@ def span_f1(first: Sequence[Span], second: Sequence[Span], *, lenient: bool = Fa
 def agreement(documents: Sequence[Annotated], *, draws: int = 400, seed: int = 13) -> Agreement:
     """All figures for a set of documents that several have annotated, with bootstrap intervals."""
     documents = [document for document in documents if len(document.spans) > 1]
-    categories = [
-        {name: token_categories(document.text, spans) for name, spans in document.spans.items()}
-        for document in documents
-    ]
+    categories = [_annotated_tokens(document) for document in documents]
     names = sorted({value for tags in categories for mine in tags.values() for value in mine})
     weights = _weights(len(documents), draws, seed)
     pairs = _pairs(documents, categories, names, weights)
@@ -193,13 +182,34 @@ def agreement(documents: Sequence[Annotated], *, draws: int = 400, seed: int = 1
 # --- What each document adds ----------------------------------------------------------------------------
 
 
-def _until(placed: Sequence[Span], first: int, end: int) -> list[Span]:
-    over = []
-    for span in placed[first:]:
-        if span.start >= end:
-            break
-        over.append(span)
-    return over
+def _annotated_tokens(document: Annotated) -> dict[str, list[str]]:
+    tokens = [(token.start, token.end) for token in tokenize(document.text)]
+    return {name: _categories(tokens, spans) for name, spans in document.spans.items()}
+
+
+def _categories(tokens: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[str]:
+    placed = sorted(spans)
+    found: list[str] = []
+    first = 0
+    for start, end in tokens:
+        first = _passed(placed, first, start)
+        over = {span.label for span in _until(placed, first, end) if span.end > start}
+        found.append("+".join(sorted(over)) or OUTSIDE)
+    return found
+
+
+def _passed(placed: Sequence[Span], first: int, start: int) -> int:
+    """Leave the spans behind that end before a place: whatever comes later starts no earlier."""
+    while first < len(placed) and placed[first].end <= start:
+        first += 1
+    return first
+
+
+def _until(placed: Sequence[Span], first: int, end: int) -> Iterator[Span]:
+    for place in range(first, len(placed)):
+        if placed[place].start >= end:
+            return
+        yield placed[place]
 
 
 def _kappa_row(first: Sequence[str], second: Sequence[str], names: Sequence[str]) -> _Array:
@@ -260,11 +270,14 @@ def _f1(row: _Array) -> float | None:
 
 
 def _touched(mine: Sequence[Span], others: Sequence[Span]) -> int:
-    ordered = sorted(others)
-    return sum(
-        any(other.label == span.label and other.end > span.start for other in _until(ordered, 0, span.end))
-        for span in mine
-    )
+    placed = sorted(others)
+    first = found = 0
+    for span in sorted(mine):
+        first = _passed(placed, first, span.start)
+        found += any(
+            other.label == span.label and other.end > span.start for other in _until(placed, first, span.end)
+        )
+    return found
 
 
 # --- Sums and intervals ---------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: So many of the newest opinions are looked at, ...
 WINDOW = 2_000
 #: ... so many documents that several annotated are compared, ...
-DOCUMENTS = 300
+DOCUMENTS = 150
 #: ... and so many characters: a few texts may be as long as a thousand others.
 CHARACTERS = 1_000_000
 
