@@ -90,5 +90,5 @@ def test_the_queries_of_a_page_do_not_grow_with_the_queue(
         anas.get("/projects/orchard/")
     with django_assert_max_num_queries(31):
         anas.get("/projects/orchard/review/")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         anas.get("/projects/orchard/review/queue")
