@@ -137,8 +137,6 @@ class ProjectAdmin(ProjectRows):
         "traffic_share",
         "traffic_bar",
         "traffic_daily_limit",
-        "gold_share",
-        "hide_names",
         "created_at",
     )
     readonly_fields = ("slug", "created_at")
