@@ -17,10 +17,10 @@ from audit.models import AuditEvent
 from audit.services import SYSTEM
 from corpus.models import Document, Project
 from corpus.services import LabelDraft, project_create
-from feedback.models import Correction, Rating
+from feedback.models import Correction, GoldItem, Opinion, Rating
 from inference.models import ApiKey, Deployment, ModelVersion, Prediction
 from inference.services import api_key_create
-from labeling.models import Task
+from labeling.models import Assignment, Task
 from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun, TrainingSet
 from tests.backoffice.conftest import staff
 
@@ -77,7 +77,7 @@ def page(model: type[Any]) -> str:
 
 def test_no_page_is_forgotten() -> None:
     ours = {model for model in admin.site._registry if model._meta.app_label not in {"auth", "axes"}}
-    assert ours - set(PAGES) == {Rating}
+    assert ours - set(PAGES) == {Rating, Opinion, GoldItem, Assignment}
 
 
 def statuses(client: Client, address: Callable[[type[Any]], str]) -> dict[str, int]:
