@@ -59,6 +59,8 @@ def test_a_file_is_dropped_looked_at_tried_and_stored(ada_at_work: Reviewer, tmp
     page = ada_at_work.page
     page.goto(ada_at_work.home)
     page.get_by_role("link", name="Import and export").click()
+    # Loaded, that is with its script: a drop before that reaches nobody.
+    page.wait_for_url("**/imports/")
     picture(page, "imports-empty")
     page.evaluate(DROP, [GOLD.decode(), "gold.jsonl"])
     page.get_by_role("heading", name="The first records").wait_for()
