@@ -88,7 +88,9 @@ def _errors() -> str:
     for app in apps.get_app_configs():
         if (Path(settings.BASE_DIR) / app.label / "errors.py").exists():
             __import__(f"{app.label}.errors")
-    templates = sorted({kind.template() for kind in _subclasses(DomainError)} - {""})
+    # Those of the API's plumbing are said to programs alone.
+    kinds = [kind for kind in _subclasses(DomainError) if kind.__module__.endswith(".errors")]
+    templates = sorted({kind.template() for kind in kinds} - {""})
     return "".join(f"gettext_noop({template!r})\n" for template in templates)
 
 
