@@ -25,7 +25,7 @@ GROUPS: tuple[tuple[StrPromise | str, tuple[str, ...]], ...] = (
         ("inference.ModelVersion", "inference.Deployment", "inference.Prediction", "inference.ApiKey"),
     ),
     (
-        "Review",
+        _("Review"),
         (
             "labeling.Task",
             "labeling.Assignment",

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from nerapp.heartbeat import QUEUES, workers_alive
@@ -43,10 +43,11 @@ def script_language() -> str:
 
 #: What stands still without a worker of each queue.
 _WORK = {
-    "default": "new texts do not reach the queue, imports and exports wait, "
-    "and nobody asks whether a retraining is due",
-    "predict": "batches sent by callers wait",
-    "train": "queued trainings wait",
+    "default": gettext_lazy(
+        "new texts do not reach the queue, imports and exports wait, and nobody asks whether a retraining is due"
+    ),
+    "predict": gettext_lazy("batches sent by callers wait"),
+    "train": gettext_lazy("queued trainings wait"),
 }
 
 
