@@ -44,7 +44,8 @@ def script_language() -> str:
 #: What stands still without a worker of each queue.
 _WORK = {
     "default": gettext_lazy(
-        "new texts do not reach the queue, imports and exports wait, and nobody asks whether a retraining is due"
+        "new texts do not reach the queue, imports and exports wait, "
+        "and nobody asks whether a retraining is due"
     ),
     "predict": gettext_lazy("batches sent by callers wait"),
     "train": gettext_lazy("queued trainings wait"),
