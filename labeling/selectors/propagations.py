@@ -80,7 +80,8 @@ def occurrences(*, project: Project, user: User, surface: str, label: str) -> Oc
         Task.objects.filter(project=project, status=Task.Status.OPEN, document__redacted_at=None)
         # Nor where several annotate: they must start from the same and know of nobody's decision.
         .filter(annotators_wanted=1)
-        .exclude(stratum=Stratum.RANDOM)
+        # Annotators of one text must not start from a colleague's decision.
+        .exclude(Q(stratum=Stratum.RANDOM) | Q(annotators_wanted__gt=1))
         .filter(Q(claimed_by=None) | Q(claimed_by=user) | Q(lease_expires_at__lt=Now()))
         .exclude(pk__in=done.values("task"))
         .annotate(words=text_vector("document__text"), text=Left("document__text", SEARCHED_CHARACTERS))

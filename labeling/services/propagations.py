@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from audit.services import Actor, event_record
@@ -56,7 +57,7 @@ def propagation_apply(
         found.pk: found
         for found in Task.objects.select_for_update(of=("self",))
         .filter(project=project, pk__in={pk for pk, _ in places}, status=Task.Status.OPEN)
-        .exclude(stratum=Stratum.RANDOM)
+        .exclude(Q(stratum=Stratum.RANDOM) | Q(annotators_wanted__gt=1))
         .select_related("document")
         .order_by("pk")
     }
