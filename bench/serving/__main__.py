@@ -9,19 +9,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import platform
 import statistics
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
 import psutil
 
+from bench.keep import keep
 from bench.serving.load import Measured, closed_loop, request_bytes
 from bench.serving.site import Site, running, wait_for
 from nerapp.env import PROJECT
@@ -189,9 +184,6 @@ def _report(
         "errors": int(sum(case["errors"] for case in cases.values())),
     }
     result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "machine": _machine(),
         "model": served,
         "load": {
             "callers": arguments.callers,
@@ -205,42 +197,13 @@ def _report(
         },
         "figures": figures,
     }
-    folder = PROJECT / "bench" / "results"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"serving-{datetime.now(UTC):%Y-%m-%d}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    path = keep("serving", result)
     columns = ("rps", "p50_ms", "p95_ms", "p99_ms", "cpu_us", "cpu_us_web", "cpu_us_postgres", "cpu_us_redis")
     print(f"{'':8}" + "".join(f"{column:>16}" for column in columns))
     for name, case in cases.items():
         print(f"{name:8}" + "".join(f"{case[column]:16.1f}" for column in columns))
     print(f"kept in {path.relative_to(PROJECT)}")
     print(json.dumps(figures))
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
-
-
-def _machine() -> dict[str, object]:
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-        "python": sys.version.split()[0],
-        **{name: version(name) for name in ("django", "djangorestframework", "gunicorn", "onnxruntime")},
-    }
 
 
 if __name__ == "__main__":
