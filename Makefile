@@ -49,6 +49,10 @@ messages: .venv/dev.stamp ## Gather the words of pages and scripts, compile the 
 bench: .venv/dev.stamp ## Measure the serving path beside a bare Django view
 	@exec $(PY) -m bench.serving $(ARGS)
 
+.PHONY: bench-labeling
+bench-labeling: .venv/dev.stamp chromium ## Measure the workbench, the queue, import and export: SCALE=1000000
+	@exec $(PY) -m bench.labeling $(ARGS)
+
 .PHONY: prove-loop
 prove-loop: .venv/run.stamp ## Turn the whole loop once from an empty database: ARGS="--corpus FILE --format NAME"
 	@exec $(PY) -m nerapp.prove $(ARGS)
