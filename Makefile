@@ -20,7 +20,7 @@ run: .venv/run.stamp ## Start everything on this machine: PORT=8000 ARGS=--no-br
 	@exec $(PY) -m nerapp.run up $(ARGS)
 
 .PHONY: test
-test: .venv/dev.stamp chromium ## Run every test, on real services, workers and a real browser
+test: .venv/dev.stamp chromium xgettext ## Run every test, on real services, workers and a real browser
 	@exec $(PY) -m pytest $(ARGS)
 
 .PHONY: test-quick
@@ -41,8 +41,7 @@ types: .venv/dev.stamp ## Check the types (mypy, strict)
 	$(PY) -m mypy $(PACKAGES) manage.py
 
 .PHONY: messages
-messages: .venv/dev.stamp ## Gather the words of pages and scripts, compile the translations (needs GNU gettext)
-	@command -v xgettext >/dev/null || { echo "GNU gettext is missing: apt-get install gettext"; exit 1; }
+messages: .venv/dev.stamp xgettext ## Gather the words of pages and scripts, compile the translations (needs GNU gettext)
 	@ENV=test $(PY) manage.py messages $(ARGS)
 
 .PHONY: bench
@@ -108,3 +107,10 @@ chromium: .venv/dev.stamp
 			$(PY) -m playwright install chromium; \
 		fi; \
 	} || echo "Chromium cannot be installed here: the browser tests will be left out."
+
+.PHONY: xgettext
+xgettext:
+	@command -v xgettext >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing GNU gettext" && \
+		apt-get -qq update && apt-get -qq install -y gettext >/dev/null; \
+	} || echo "GNU gettext is missing (apt-get install gettext): whether all words are translated is not checked."

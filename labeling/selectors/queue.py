@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Left, Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from corpus.errors import NotFound
 from corpus.models import Project
-from feedback.models import Correction, Stratum
+from feedback.models import Stratum
 from labeling.choice import strata_in_turn, strata_shares
 from labeling.models import Assignment, Tally, Task
 from labeling.selectors.seats import WAITING
@@ -156,20 +156,6 @@ def strata_waiting(*, project: Project) -> dict[str, int]:
     }
     in_order = sorted(waiting.items(), key=lambda item: -item[1])
     return {str(Stratum(stratum).label): count for stratum, count in in_order}
-
-
-def corrections_latest(*, project: Project, limit: int = 8) -> QuerySet[Correction]:
-    """The corrections stored last, with what a list of them shows."""
-    return (
-        Correction.objects.filter(project=project)
-        .select_related("author", "api_key")
-        .annotate(
-            excerpt=Left("document__text", EXCERPT),
-            decided=Count("decisions"),
-            seconds=F("milliseconds") / 1000.0,
-        )
-        .order_by("-created_at", "-id")[:limit]
-    )
 
 
 def _with_excerpt(tasks: QuerySet[Task]) -> QuerySet[Task]:
