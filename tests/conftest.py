@@ -91,7 +91,7 @@ def _truncate_everything(self: TransactionTestCase) -> None:
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("SET lock_timeout = '10s'")
         names = ", ".join(f'"{name}"' for name in tables)
-        # A request of the test before may still run in the live server: the two take their locks in other orders.
+        # A request of the test before may still run in the live server and takes its locks in another order.
         for tries_left in (3, 2, 1, 0):
             try:
                 cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
