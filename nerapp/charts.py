@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, sqrt
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from ner.intervals import wilson
+from nerapp.formats import decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Estimate:
     def words(self) -> str:
         """In points, as F1 is read."""
         if self.low is None or self.high is None:
-            return number_format(100 * self.value, 1)
+            return decimal(100 * self.value)
         return _("%(value)s (%(low)s to %(high)s)") % {
-            "value": number_format(100 * self.value, 1),
-            "low": number_format(100 * self.low, 1),
-            "high": number_format(100 * self.high, 1),
+            "value": decimal(100 * self.value),
+            "low": decimal(100 * self.low),
+            "high": decimal(100 * self.high),
         }
 
 
@@ -147,7 +147,7 @@ class CalibrationBin:
     @property
     def confidence_words(self) -> str:
         """In per cent."""
-        return number_format(100 * self.confidence, 1)
+        return decimal(100 * self.confidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class CalibrationChart:
     @property
     def ece_points(self) -> str:
         """The mean distance between confidence and truth, in points."""
-        return number_format(100 * self.ece, 1)
+        return decimal(100 * self.ece)
 
 
 def calibration_chart(
@@ -294,7 +294,7 @@ def line_chart(
         points=drawn,
         path=" ".join(f"{point.x},{point.y}" for point in drawn),
         ticks=[
-            Tick(y(floor + step * place), number_format(floor + step * place, decimals))
+            Tick(y(floor + step * place), decimal(floor + step * place, decimals))
             for place in range(count + 1)
         ],
         width=width,

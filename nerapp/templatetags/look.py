@@ -10,12 +10,13 @@ from django import template
 from django.conf import settings
 from django.template.context import Context
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
+from nerapp.formats import decimal
 from nerapp.heartbeat import QUEUES, workers_alive
 
 register = template.Library()
@@ -119,7 +120,7 @@ def ago(moment: datetime | None) -> str | SafeString:
 def points(share: float | str | None) -> str:
     """A share between 0 and 1 in per cent with one decimal, as F1 is read."""
     # A template hands on "" for what is not there.
-    return number_format(100 * share, 1) if isinstance(share, int | float) else "–"
+    return decimal(100 * share) if isinstance(share, int | float) else "–"
 
 
 @register.filter
@@ -127,7 +128,7 @@ def signed_points(share: float | str | None) -> str:
     """A difference of shares in points, with its sign."""
     if not isinstance(share, int | float):
         return "–"
-    return ("" if share < 0 else "+") + number_format(100 * share, 1)
+    return ("" if share < 0 else "+") + decimal(100 * share)
 
 
 @register.simple_tag
