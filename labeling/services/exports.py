@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 
-from audit.services import SYSTEM, Actor, event_record
+from audit.services import event_record
 from corpus.errors import DomainError
 from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_require
@@ -25,7 +25,7 @@ from labeling.errors import FileGone, NotExported
 from labeling.models import ExportJob, JobStatus
 from labeling.options import ExportOptions, options_check, options_json, options_read
 from labeling.selectors.exports import Snapshot, export_snapshot
-from labeling.services.jobs import Cancelled, Lease, LeaseLost, job_cancel, job_end, job_publish
+from labeling.services.jobs import Cancelled, Lease, LeaseLost, asker_of, job_cancel, job_end, job_publish
 from labeling.services.uploads import EXPORT, MANIFEST, file_new, job_folder
 from ner.errors import FormatError
 from ner.formats import FORMATS, Record, losses, write_records
@@ -107,7 +107,7 @@ def export_start(
     )
     event_record(
         action="export.start",
-        actor=_actor(user, api_key),
+        actor=asker_of(user, api_key),
         subject=job,
         chain=project.slug,
         data={"options": job.options},
@@ -121,7 +121,7 @@ def export_cancel(*, job: ExportJob, user: User | None = None, api_key: ApiKey |
     """Stop an export; what was written of it goes."""
     if user is not None:
         project_require(project=job.project, user=user, permission="export")
-    return job_cancel(job=job, actor=_actor(user, api_key))
+    return job_cancel(job=job, actor=asker_of(user, api_key))
 
 
 @transaction.atomic
@@ -136,7 +136,7 @@ def export_open(*, job: ExportJob, user: User | None = None, api_key: ApiKey | N
         file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
     except OSError as error:
         raise FileGone() from error
-    event_record(action="export.download", actor=_actor(user, api_key), subject=job, chain=job.project.slug)
+    event_record(action="export.download", actor=asker_of(user, api_key), subject=job, chain=job.project.slug)
     return file
 
 
@@ -259,9 +259,3 @@ def _stop(
         log.warning("export_lease_lost", job=str(lease.pk))
         return
     (job_folder(job) / EXPORT).unlink(missing_ok=True)
-
-
-def _actor(user: User | None, api_key: ApiKey | None) -> Actor:
-    if user is not None:
-        return Actor.of_user(user)
-    return Actor.of_key(api_key.pk, api_key.name) if api_key is not None else SYSTEM

@@ -19,7 +19,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 
-from audit.services import SYSTEM, Actor, event_record
+from audit.services import event_record
 from corpus.errors import DomainError
 from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_require
@@ -37,7 +37,16 @@ from labeling.models import ImportJob, JobStatus
 from labeling.options import ImportOptions, options_digest, options_json, options_read
 from labeling.services.import_rows import Findings, Preparer, RowRefused
 from labeling.services.import_store import rows_foresee, rows_store
-from labeling.services.jobs import Cancelled, Lease, LeaseLost, job_cancel, job_end, job_publish, jobs_sweep
+from labeling.services.jobs import (
+    Cancelled,
+    Lease,
+    LeaseLost,
+    asker_of,
+    job_cancel,
+    job_end,
+    job_publish,
+    jobs_sweep,
+)
 from labeling.services.uploads import (
     ROWS,
     UPLOAD,
@@ -148,7 +157,7 @@ def import_start(
         return known, True
     event_record(
         action="import.start",
-        actor=_actor(user, api_key),
+        actor=asker_of(user, api_key),
         subject=job,
         chain=job.project.slug,
         data={"sha256": job.sha256, "size": job.size_bytes, "dry_run": dry_run, "options": job.options},
@@ -162,7 +171,7 @@ def import_cancel(*, job: ImportJob, user: User | None = None, api_key: ApiKey |
     """Stop an import. What is stored of it stays, and it can be resumed."""
     if user is not None:
         project_require(project=job.project, user=user, permission="import")
-    return job_cancel(job=job, actor=_actor(user, api_key))
+    return job_cancel(job=job, actor=asker_of(user, api_key))
 
 
 def import_run(*, job_id: UUID, tell: Callable[[Mapping[str, Any]], None] | None = None) -> None:
@@ -364,9 +373,3 @@ def _stop(
             job_end(job, status=status, action=action, code=code, error=error)
     except LeaseLost:
         log.warning("import_lease_lost", job=str(lease.pk))
-
-
-def _actor(user: User | None, api_key: ApiKey | None) -> Actor:
-    if user is not None:
-        return Actor.of_user(user)
-    return Actor.of_key(api_key.pk, api_key.name) if api_key is not None else SYSTEM

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
 from celery import current_app
@@ -24,8 +24,12 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from audit.services import SYSTEM, Actor, event_record
+from inference.models import ApiKey
 from labeling.errors import JobEnded
 from labeling.models import ExportJob, ImportJob, JobStatus, TransferJob
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 log = structlog.get_logger(__name__)
 
@@ -110,11 +114,16 @@ class Lease(Generic[J]):
             yield job
 
 
+def asker_of(user: User | None, api_key: ApiKey | None) -> Actor:
+    """Who asked for a job: a person, a key, or nerapp itself where a command did."""
+    if user is not None:
+        return Actor.of_user(user)
+    return Actor.of_key(api_key.pk, api_key.name) if api_key is not None else SYSTEM
+
+
 def actor_of(job: TransferJob) -> Actor:
     """Who acts for a job, in the audit log."""
-    if job.requested_by is not None:
-        return Actor.of_user(job.requested_by)
-    return Actor.of_key(job.api_key.pk, job.api_key.name) if job.api_key is not None else SYSTEM
+    return asker_of(job.requested_by, job.api_key)
 
 
 def job_end(
