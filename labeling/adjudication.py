@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from corpus.services import RESERVED_HOTKEYS
 from feedback.selectors import correction_current, opinions_newest
 from labeling.models import Task
-from labeling.selectors.team import letter, names_shown
+from labeling.selectors.names import letter, names_shown
 from labeling.workbench import task_payload
 from ner.agreement import Region, regions
 from ner.spans import Span

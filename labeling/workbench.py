@@ -22,6 +22,7 @@ from feedback.models import Correction, Opinion
 from feedback.selectors import correction_current, opinion_current
 from labeling.models import Task
 from labeling.selectors import comments_of, task_reason
+from labeling.selectors.names import Naming, naming
 from labeling.selectors.propagations import beside, propagated_spans
 from labeling.selectors.seats import is_blind, seat_for_blind
 
@@ -101,7 +102,8 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
     labels = labels_of(label_set=label_set)
     version = task.prediction.version
     # Who goes on from a correction has decided on these already; who annotates blind starts as the others do.
-    carried = [] if current or blind else propagated_spans(task)
+    name = naming(project=task.project, viewer=user)
+    carried = [] if current or blind else propagated_spans(task, name)
     return {
         "id": task.pk,
         "status": Task.Status.OPEN if blind else task.status,
@@ -122,24 +124,24 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
         },
         "propagated": carried,
         "number": current.number if current else 0,
-        "current": correction_payload(current) if current else None,
-        "comments": comments_payload(task.document, only=user if blind else None),
+        "current": correction_payload(current, name) if current else None,
+        "comments": comments_payload(task.document, name, only=user if blind else None),
         "leaseUntil": until.isoformat() if until else None,
         "mine": blind or task.claimed_by_id in (None, user.pk),
     }
 
 
-def comments_payload(document: Document, *, only: User | None) -> list[dict[str, Any]]:
+def comments_payload(document: Document, name: Naming, *, only: User | None) -> list[dict[str, Any]]:
     """What was said about a document, as the workbench reads it. Offsets are code points."""
     return [
         {
             "id": comment.pk,
-            "author": str(comment.author),
+            "author": name(comment.author),
             "at": comment.created_at.isoformat(),
             "body": comment.body,
             "start": comment.start,
             "end": comment.end,
-            "resolvedBy": str(comment.resolved_by) if comment.resolved_by else None,
+            "resolvedBy": name(comment.resolved_by) or None,
         }
         for comment in comments_of(document=document, only=only)
     ]
@@ -151,11 +153,11 @@ def _beginning(text: str) -> str:
     return words if len(words) <= NAME else f"{words[: NAME - 1].rstrip()}…"
 
 
-def correction_payload(correction: Correction | Opinion) -> dict[str, Any]:
+def correction_payload(correction: Correction | Opinion, name: Naming) -> dict[str, Any]:
     """A correction as the workbench reads it."""
     return {
         "number": correction.number,
-        "author": correction.by,
+        "author": name(correction.author) or correction.by,
         "at": correction.created_at.isoformat(),
         "spans": correction.spans,
     }

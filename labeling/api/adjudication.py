@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from labeling.api.access import ProjectView
 from labeling.api.review import MILLISECONDS_LIMIT
 from labeling.selectors import task_get
+from labeling.selectors.names import naming
 from labeling.services.adjudication import task_adjudicate
 from labeling.workbench import correction_payload
 
@@ -42,4 +43,4 @@ class AdjudicateView(ProjectView):
             idempotency_key=body.idempotency_key,
             milliseconds=min(max(body.milliseconds, 0), MILLISECONDS_LIMIT),
         )
-        return Response({"correction": correction_payload(correction)})
+        return Response({"correction": correction_payload(correction, naming(project=self.project, viewer=self.person))})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from django.contrib.auth.models import User
@@ -13,6 +13,7 @@ from corpus.models import Document
 from labeling.api.access import ProjectView
 from labeling.api.review import TaskBased
 from labeling.selectors import comment_get
+from labeling.selectors.names import naming
 from labeling.selectors.seats import is_blind_to
 from labeling.services import comment_add, comment_resolve
 from labeling.workbench import comments_payload
@@ -49,7 +50,7 @@ class CommentAddView(TaskBased):
             start=body.start,
             end=body.end,
         )
-        return Response({"comments": comments_payload(document, only=_only(document, self.person))})
+        return Response({"comments": _comments(document, self.person)})
 
 
 class CommentResolveView(ProjectView):
@@ -61,10 +62,9 @@ class CommentResolveView(ProjectView):
         body = cast(ResolveBody, request.data)
         comment = comment_get(project=self.project, comment_id=comment_id)
         comment_resolve(comment=comment, user=self.person, is_resolved=body.resolved)
-        return Response(
-            {"comments": comments_payload(comment.document, only=_only(comment.document, self.person))}
-        )
+        return Response({"comments": _comments(comment.document, self.person)})
 
 
-def _only(document: Document, person: User) -> User | None:
-    return person if is_blind_to(document=document, user=person) else None
+def _comments(document: Document, person: User) -> list[dict[str, Any]]:
+    only = person if is_blind_to(document=document, user=person) else None
+    return comments_payload(document, naming(project=document.project, viewer=person), only=only)

@@ -16,7 +16,8 @@ from django.utils import timezone
 from corpus.models import Project
 from feedback.models import Correction, GoldItem, Opinion, SpanDecision
 from labeling.models import Assignment
-from labeling.selectors.team import assignments_waiting, members_of, names_shown
+from labeling.selectors.names import members_of, names_shown
+from labeling.selectors.team import assignments_waiting
 from ner.agreement import Measure
 from ner.evaluate import Scores
 from ner.spans import Span

@@ -17,6 +17,7 @@ from corpus.selectors import label_set_current, labels_of
 from feedback.models import Stratum
 from labeling.errors import ChoiceUnknown, SurfaceRefused
 from labeling.models import PropagatedSpan, Propagation, Task
+from labeling.selectors.names import Naming
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -116,7 +117,7 @@ def _places(
     return found
 
 
-def propagated_spans(task: Task) -> list[dict[str, Any]]:
+def propagated_spans(task: Task, name: Naming) -> list[dict[str, Any]]:
     """What others' decisions suggest in a text that waits, as the workbench reads it."""
     if task.status != Task.Status.OPEN:
         return []
@@ -128,9 +129,9 @@ def propagated_spans(task: Task) -> list[dict[str, Any]]:
             "label": span.propagation.label,
             "text": span.propagation.surface,
             "propagation": span.propagation_id,
-            "author": str(span.propagation.author),
+            "author": name(span.propagation.author),
             "words": _("from {name}'s decision on “{surface}”").format(
-                name=span.propagation.author, surface=span.propagation.surface
+                name=name(span.propagation.author), surface=span.propagation.surface
             ),
         }
         for span in spans.select_related("propagation__author").order_by("start", "propagation")

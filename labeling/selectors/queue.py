@@ -17,6 +17,7 @@ from corpus.models import Project
 from feedback.models import Stratum
 from labeling.choice import strata_in_turn, strata_shares
 from labeling.models import Assignment, Tally, Task
+from labeling.selectors.names import Naming, naming
 from labeling.selectors.seats import WAITING
 from labeling.selectors.tallies import tallies
 
@@ -117,7 +118,8 @@ def queue_rows(*, project: Project, user: User, limit: int = 40) -> list[QueueRo
     found = list(_with_excerpt(Task.objects.filter(pk__in=list(ids))))
     first = sorted((task for task in found if task.raised_at), key=lambda task: (task.raised_at, task.pk))
     mixed = _as_served([task for task in found if not task.raised_at], project, limit=limit)
-    rows = [_row(task, user) for task in [*mine, *first, *mixed][:limit]]
+    name = naming(project=project, viewer=user)
+    rows = [_row(task, user, name) for task in [*mine, *first, *mixed][:limit]]
     # A gold item is closed for all others: whoever it measures sees a text like any other.
     return [
         replace(row, is_mine=True, holder="", is_corrected=False) if row.id in kept else row for row in rows
@@ -127,7 +129,8 @@ def queue_rows(*, project: Project, user: User, limit: int = 40) -> list[QueueRo
 def done_rows(*, project: Project, user: User, limit: int = 5) -> list[QueueRow]:
     """What the reviewer closed last, newest first: for a second look."""
     closed = Task.objects.filter(project=project, claimed_by=user, closed_at__isnull=False)
-    return [_row(task, user) for task in _with_excerpt(closed.order_by("-closed_at"))[:limit]]
+    name = naming(project=project, viewer=user)
+    return [_row(task, user, name) for task in _with_excerpt(closed.order_by("-closed_at"))[:limit]]
 
 
 def progress_of(*, project: Project, user: User) -> Progress:
@@ -180,7 +183,7 @@ def _as_served(tasks: Sequence[Task], project: Project, *, limit: int) -> list[T
     return mixed
 
 
-def _row(task: Task, user: User) -> QueueRow:
+def _row(task: Task, user: User, name: Naming) -> QueueRow:
     is_held = task.lease_expires_at is not None and task.lease_expires_at > timezone.now()
     holder = task.claimed_by if is_held else None
     excerpt = " ".join(str(getattr(task, "excerpt", "")).split())
@@ -190,6 +193,6 @@ def _row(task: Task, user: User) -> QueueRow:
         reason=task_reason(task),
         stratum=task.stratum,
         is_mine=holder is not None and holder.pk == user.pk,
-        holder=str(holder) if holder is not None and holder.pk != user.pk else "",
+        holder=name(holder) if holder is not None and holder.pk != user.pk else "",
         is_corrected=task.status == Task.Status.DONE,
     )

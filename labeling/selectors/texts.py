@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib.postgres.search import SearchQuery
@@ -21,7 +21,11 @@ from corpus.selectors import label_set_current, labels_of
 from feedback.models import Stratum
 from labeling.errors import ChoiceUnknown, CursorInvalid, NumberInvalid, ParameterUnknown, SearchRefused
 from labeling.models import Standing, Task
+from labeling.selectors.names import Naming, naming
 from labeling.selectors.queue import task_reason
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 PAGE = 50
 EXCERPT = 160
@@ -130,7 +134,7 @@ def texts_asked(*, project: Project, given: Mapping[str, Sequence[str]]) -> Text
     return asked
 
 
-def texts_page(*, project: Project, asked: TextsAsked, limit: int = PAGE) -> TextsPage:
+def texts_page(*, project: Project, asked: TextsAsked, viewer: User, limit: int = PAGE) -> TextsPage:
     """A page of a project's texts. Costs the same at the beginning and after a million rows."""
     column, falls = _KEYS[asked.order]
     backwards = bool(asked.before)
@@ -151,7 +155,7 @@ def texts_page(*, project: Project, asked: TextsAsked, limit: int = PAGE) -> Tex
     has_next = bool(standings) and (more or backwards)
     has_previous = bool(standings) and ((more and backwards) or bool(asked.after))
     return TextsPage(
-        rows=_rows(project, standings),
+        rows=_rows(project, standings, viewer),
         after=ends[-1] if has_next else "",
         before=ends[0] if has_previous else "",
     )
@@ -185,7 +189,7 @@ def _beyond(
     )
 
 
-def _rows(project: Project, standings: Sequence[Standing]) -> list[TextRow]:
+def _rows(project: Project, standings: Sequence[Standing], viewer: User) -> list[TextRow]:
     ids = [standing.pk for standing in standings]
     # Not the texts themselves: they may be a million characters long.
     heads = Document.objects.filter(pk__in=[*ids, *(one.like_id for one in standings if one.like_id)])
@@ -200,11 +204,16 @@ def _rows(project: Project, standings: Sequence[Standing]) -> list[TextRow]:
         if task.document_id not in tasks or tasks[task.document_id].status != Task.Status.OPEN:
             tasks[task.document_id] = task
     hues = {label.name: label.hue for label in labels_of(label_set=label_set_current(project=project))}
-    return [_row(standing, documents, tasks.get(standing.pk), hues) for standing in standings]
+    name = naming(project=project, viewer=viewer)
+    return [_row(one, documents, tasks.get(one.pk), hues, name) for one in standings]
 
 
 def _row(
-    standing: Standing, documents: Mapping[UUID, Any], task: Task | None, hues: Mapping[str, int]
+    standing: Standing,
+    documents: Mapping[UUID, Any],
+    task: Task | None,
+    hues: Mapping[str, int],
+    name: Naming,
 ) -> TextRow:
     document = documents[standing.pk]
     like = documents.get(standing.like_id) if standing.like_id else None
@@ -220,7 +229,7 @@ def _row(
         ),
         source=document["source"],
         language=document["language"],
-        reviewer=str(standing.reviewer or ""),
+        reviewer=name(standing.reviewer),
         arrived_at=standing.arrived_at,
         task=task.pk if task is not None and standing.state != Standing.State.ERASED else None,
         is_raised=task is not None and task.status == Task.Status.OPEN and task.raised_at is not None,

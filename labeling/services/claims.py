@@ -21,6 +21,7 @@ from feedback.services import correction_submit
 from labeling.choice import strata_in_turn, strata_shares
 from labeling.errors import DecisionStands, SkipReasonMissing, SkipReasonTooLong, TaskClosed, TaskLocked
 from labeling.models import Assignment, Task
+from labeling.selectors.names import naming
 from labeling.selectors.seats import is_blind, seat_for_blind, seat_of
 from labeling.services.seats import (
     gold_instead,
@@ -244,7 +245,8 @@ def _require_free(task: Task, user: User) -> None:
     if task.claimed_by is None or task.claimed_by_id == user.pk or held_until is None:
         return
     if held_until > timezone.now():
-        raise TaskLocked(holder=str(task.claimed_by), until=held_until)
+        name = naming(project=task.project, viewer=user)
+        raise TaskLocked(holder=name(task.claimed_by), until=held_until)
 
 
 def _require_undecided(task: Task, user: User) -> None:

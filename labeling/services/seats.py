@@ -22,6 +22,7 @@ from feedback.selectors import correction_current, opinions_newest
 from feedback.services import correction_submit, opinion_submit
 from labeling.errors import SeatsTaken, TaskKept
 from labeling.models import Assignment, Task
+from labeling.selectors.names import naming
 from labeling.selectors.seats import WAITING, seat_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def kept_check(*, task: Task, user: User) -> None:
     kept = task.assignments.filter(state__in=WAITING).select_related("user")
     holders = [seat.user for seat in kept]
     if holders and user not in holders:
-        raise TaskKept(holder="somebody else" if task.project.hide_names else str(holders[0]))
+        raise TaskKept(holder=naming(project=task.project, viewer=user)(holders[0]))
 
 
 def seat_renew(*, seat: Assignment, lease: timedelta) -> bool:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from corpus.selectors import label_set_current, labels_of, project_allows
 from inference.selectors import deployment_of
 from labeling.selectors import progress_of, queue_rows, strata_waiting, texts_count
+from labeling.selectors.names import naming
 from labeling.selectors.overview import corrections_latest, pace_of, quality_of, unsure_of
 from labeling.views.access import person_of, project_of
 
@@ -19,6 +20,7 @@ from labeling.views.access import person_of, project_of
 def project(request: HttpRequest, slug: str) -> HttpResponse:
     """A project's home: what waits, how fast and how well it goes, what the champion is unsure of."""
     found = project_of(request, slug)
+    name = naming(project=found, viewer=person_of(request))
     progress = progress_of(project=found, user=person_of(request))
     champion = deployment_of(found)
     labels = labels_of(label_set=label_set_current(project=found))
@@ -36,7 +38,10 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         "hues": {label.name: label.hue for label in labels},
         "documents": sum(texts_count(project=found).values()),
         "queue": queue_rows(project=found, user=person_of(request), limit=6),
-        "corrections": corrections_latest(project=found),
+        "corrections": [
+            (name(correction.author) or correction.by, correction)
+            for correction in corrections_latest(project=found)
+        ],
         "may_review": project_allows(project=found, user=person_of(request), permission="review"),
     }
     return render(request, "labeling/project.html", context)

@@ -15,6 +15,7 @@ from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of
 from labeling.models import Task
 from labeling.selectors import task_get
+from labeling.selectors.names import naming
 from labeling.selectors.propagations import occurrences, propagation_get, propagations_latest
 from labeling.services.propagations import propagation_apply, propagation_revoke
 from labeling.views.access import person_of, project_of
@@ -25,10 +26,14 @@ from labeling.views.access import person_of, project_of
 def propagations(request: HttpRequest, slug: str) -> HttpResponse:
     """The batches, newest first, and a way to begin one."""
     found = project_of(request, slug, permission="review")
+    name = naming(project=found, viewer=person_of(request))
     context = {
         "project": found,
         "tab": "texts",
-        "batches": propagations_latest(project=found),
+        "batches": [
+            (name(batch.author), name(batch.revoked_by), batch)
+            for batch in propagations_latest(project=found)
+        ],
         "labels": labels_of(label_set=label_set_current(project=found)),
     }
     return render(request, "labeling/propagations.html", context)

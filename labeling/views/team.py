@@ -25,7 +25,8 @@ from feedback.selectors import agreement_of
 from feedback.services import gold_mark, gold_unmark
 from labeling.models import AssignmentRule, Task
 from labeling.selectors.people import compared, people_rows, scores_by_label, scores_of
-from labeling.selectors.team import disputed_rows, names_shown
+from labeling.selectors.names import names_shown
+from labeling.selectors.team import disputed_rows
 from labeling.services.assignments import (
     assignment_rule_end,
     assignment_rule_set,

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,10 +16,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from corpus.errors import DomainError, Invalid, NotFound
-from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_allows
 from feedback.models import Stratum
 from labeling.models import Standing
+from labeling.selectors.names import names_shown
 from labeling.selectors.tallies import texts_count
 from labeling.selectors.texts import ORDERS, TextsAsked, texts_asked, texts_page
 from labeling.services.texts import text_raise
@@ -36,7 +35,7 @@ def texts(request: HttpRequest, slug: str) -> HttpResponse:
     problem: Invalid | None = None
     try:
         asked = texts_asked(project=found, given=dict(request.GET.lists()))
-        page = texts_page(project=found, asked=asked)
+        page = texts_page(project=found, asked=asked, viewer=person_of(request))
     except Invalid as error:
         problem, asked, page = error, TextsAsked(), None
     context = {
@@ -50,7 +49,7 @@ def texts(request: HttpRequest, slug: str) -> HttpResponse:
         "strata": Stratum.choices,
         "labels": labels_of(label_set=label_set_current(project=found)),
         "orders": ORDERS,
-        "people": _people(found),
+        "people": names_shown(project=found, viewer=person_of(request)).items(),
         "next": _address(asked, after=page.after) if page and page.after else "",
         "previous": _address(asked, before=page.before) if page and page.before else "",
         "may_review": project_allows(project=found, user=person_of(request), permission="review"),
@@ -85,6 +84,3 @@ def _address(asked: TextsAsked, **place: str) -> str:
         wanted["order"] = ""
     return "?" + urlencode({name: value for name, value in wanted.items() if value not in ("", None)})
 
-
-def _people(project: Project) -> list[User]:
-    return list(User.objects.filter(memberships__project=project).order_by("username")[:200])

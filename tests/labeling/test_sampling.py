@@ -35,7 +35,7 @@ def test_nearly_the_same_text_is_not_asked_twice(queue: Queue, project: Project)
     left = Standing.objects.get(state=Standing.State.LEFT_OUT)
     assert left.like == first.document
     assert not Prediction.objects.filter(document=left.document).exists(), "nothing is spent on it"
-    (row,) = texts_page(project=project, asked=TextsAsked(state="left_out")).rows
+    (row,) = texts_page(project=project, viewer=User(), asked=TextsAsked(state="left_out")).rows
     assert row.like == first.document.text
     assert queue_fill(project=project).queued == 0, "it is decided once"
     assert tallies_check(project=project) == []

@@ -22,8 +22,8 @@ from labeling.errors import NotInTeam, TaskKept
 from labeling.models import Assignment, Task
 from labeling.selectors import task_get
 from labeling.selectors.people import compared, people_rows, scores_of, work_of
-from labeling.selectors.team import letter, names_shown
-from labeling.services import queue_fill, task_claim, task_submit
+from labeling.selectors.names import letter, names_shown
+from labeling.services import comment_add, queue_fill, task_claim, task_submit
 from labeling.services.adjudication import task_adjudicate
 from labeling.services.assignments import (
     assignment_rule_end,
@@ -316,6 +316,49 @@ def test_names_are_hidden_from_others_and_not_from_who_manages(
     }
     assert names_shown(project=project, viewer=adam)[ben.pk] == "ben"
     assert [letter(place) for place in (0, 25, 26, 27)] == ["A", "Z", "AA", "AB"]
+
+
+def test_hidden_names_are_hidden_wherever_a_person_comes_up(
+    project: Project, queue: Queue, client: Client, ana: User, ben: User, adam: User
+) -> None:
+    held, done, *_ = queue(count=3)
+    # Their user names are also words of pages: these are not.
+    User.objects.filter(pk=ben.pk).update(username="benedikta")
+    ben.refresh_from_db()
+    submit(done, ben, [ADA])
+    comment_add(document=done.document, user=ben, body="Sure?", idempotency_key="c")
+    task_take(task=held, user=ben)
+    pages = [
+        "/projects/orchard/",
+        "/projects/orchard/texts/",
+        "/projects/orchard/agreement/",
+        f"/projects/orchard/review/?task={held.pk}",
+        f"/projects/orchard/review/?task={done.pk}",
+        "/projects/orchard/review/queue",
+        f"/projects/orchard/review/tasks/{done.pk}",
+    ]
+    told = f"/projects/orchard/review/tasks/{held.pk}/submit"
+    body = {"spans": [], "base_number": 0, "idempotency_key": "k"}
+    for hidden in (False, True):
+        several(project, hide_names=hidden)
+        client.force_login(ana)
+        said = [client.get(page).content.decode() for page in pages]
+        said.append(client.post(told, body, content_type="application/json").content.decode())
+        named = [page for page, text in zip([*pages, told], said, strict=True) if "benedikta" in text]
+        assert named == ([] if hidden else [page for page in [*pages, told] if "agreement" not in page])
+        assert "Reviewer B has it" in said[3] if hidden else "benedikta has it" in said[3]
+    client.force_login(adam)
+    assert "benedikta" in client.get(pages[5]).content.decode(), "who manages sees names"
+
+
+def test_a_text_kept_for_somebody_names_nobody(
+    project: Project, queue: Queue, ana: User, ben: User, mia: User
+) -> None:
+    (task,) = queue(count=1)
+    tasks_assign(project=project, assignee=ben, user=mia, count=1)
+    several(project, hide_names=True)
+    with pytest.raises(TaskKept, match="kept for Reviewer B"):
+        task_take(task=task, user=ana)
 
 
 # --- Pages ----------------------------------------------------------------------------------------------

@@ -35,17 +35,17 @@ def anas(client: Client, ana: User) -> Client:
 
 
 def found(project: Project, **asked: Any) -> list[str]:
-    return [row.excerpt for row in texts_page(project=project, asked=TextsAsked(**asked)).rows]
+    return [row.excerpt for row in texts_page(project=project, viewer=User(), asked=TextsAsked(**asked)).rows]
 
 
 def test_the_whole_list_is_walked_page_by_page_and_back(queue: Queue, project: Project) -> None:
     queue(count=23)
     for order in ("newest", "oldest", "unsure"):
-        everything = texts_page(project=project, asked=TextsAsked(order=order)).rows
+        everything = texts_page(project=project, viewer=User(), asked=TextsAsked(order=order)).rows
         assert len(everything) == 23
         there, place, pages = [], "", []
         while True:
-            page = texts_page(project=project, asked=TextsAsked(order=order, after=place), limit=5)
+            page = texts_page(project=project, viewer=User(), asked=TextsAsked(order=order, after=place), limit=5)
             there += page.rows
             pages.append([row.id for row in page.rows])
             if not page.after:
@@ -54,7 +54,7 @@ def test_the_whole_list_is_walked_page_by_page_and_back(queue: Queue, project: P
         assert [row.id for row in there] == [row.id for row in everything]
         back = [pages.pop()]
         while page.before:
-            page = texts_page(project=project, asked=TextsAsked(order=order, before=page.before), limit=5)
+            page = texts_page(project=project, viewer=User(), asked=TextsAsked(order=order, before=page.before), limit=5)
             assert page.after, "one came from there"
             back.append([row.id for row in page.rows])
             assert back[-1] == pages.pop()
@@ -102,7 +102,7 @@ def test_search_finds_words_and_exact_phrases(queue: Queue, project: Project) ->
 )
 def test_no_text_is_too_much_for_the_search_index(project: Project, text: str) -> None:
     document, _ = document_store(project=project, text="needle " + text[:999_000])
-    assert texts_page(project=project, asked=TextsAsked(q="needle")).rows[0].id == document.pk
+    assert texts_page(project=project, viewer=User(), asked=TextsAsked(q="needle")).rows[0].id == document.pk
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_unknown_or_malformed_is_refused(
 
 def test_a_place_in_one_order_is_none_in_another(queue: Queue, project: Project) -> None:
     queue(count=3)
-    place = texts_page(project=project, asked=TextsAsked(), limit=1).after
+    place = texts_page(project=project, viewer=User(), asked=TextsAsked(), limit=1).after
     with pytest.raises(Exception, match="no place in the list"):
         texts_asked(project=project, given={"order": ["unsure"], "after": [place]})
 
@@ -198,7 +198,7 @@ def test_a_text_that_was_left_out_is_asked_when_somebody_wants_it(
     (task,) = queue(count=1)
     document, _ = document_store(project=project, text="Ada wrote.")
     Standing.objects.filter(pk=document.pk).update(state=Standing.State.LEFT_OUT, like=task.document_id)
-    assert texts_page(project=project, asked=TextsAsked(state="left_out")).rows[0].like == task.document.text
+    assert texts_page(project=project, viewer=User(), asked=TextsAsked(state="left_out")).rows[0].like == task.document.text
     text_raise(project=project, document_id=document.pk, user=ana)
     assert task_claim(project=project, user=ana).document == document  # type: ignore[union-attr]
 
