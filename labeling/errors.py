@@ -54,6 +54,54 @@ class NotInTeam(Invalid):
     code = "not_in_team"
 
 
+class TextTheirs(Conflict):
+    """{person} has this text already, or had it."""
+
+    code = "already_assigned"
+
+
+class TextNotKept(Conflict):
+    """This text is kept for nobody, or somebody has begun it."""
+
+    code = "not_kept"
+
+
+class TextUndecided(Conflict):
+    """Nothing is decided of this text yet; somebody has to review it first."""
+
+    code = "undecided"
+
+
+class GoldAlready(Conflict):
+    """This text is a gold item already."""
+
+    code = "gold_already"
+
+
+class GoldNot(Conflict):
+    """This text is no gold item."""
+
+    code = "not_gold"
+
+
+class NothingTicked(Invalid):
+    """Tick the texts first."""
+
+    code = "required"
+
+
+class NobodyChosen(Invalid):
+    """Say who is to get them."""
+
+    code = "required"
+
+
+class TooManyTicked(Invalid):
+    """At most {limit} texts are changed in one step; these are {count}."""
+
+    code = "too_many"
+
+
 class TooManyAssigned(Invalid):
     """At most {limit} texts are assigned at once."""
 

@@ -14,14 +14,15 @@ from labeling.views.insights import examples, insights
 from labeling.views.project import project
 from labeling.views.propagations import propagation_back, propagation_make, propagation_new, propagations
 from labeling.views.review import review
-from labeling.views.texts import text_next, texts
+from labeling.views.texts import texts
+from labeling.views.ticked import texts_act
 
 app_name = "labeling"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/", project, name="project"),
     path("<slug:slug>/texts/", texts, name="texts"),
-    path("<slug:slug>/texts/<uuid:document_id>/next", text_next, name="text_next"),
+    path("<slug:slug>/texts/act", texts_act, name="texts_act"),
     path("<slug:slug>/insights/", insights, name="insights"),
     path("<slug:slug>/insights/examples/", examples, name="insights_examples"),
     path("<slug:slug>/propagations/", propagations, name="propagations"),
@@ -52,7 +53,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/team/rules", team.rule_set, name="assignment_rule"),
     path("<slug:slug>/team/rules/<int:rule_id>/end", team.rule_end, name="assignment_rule_end"),
     path("<slug:slug>/team/roles", team.role, name="role"),
-    path("<slug:slug>/team/gold", team.gold, name="gold"),
     path("<slug:slug>/team/<int:user_id>/", team.person, name="person"),
     path("<slug:slug>/review/", review, name="review"),
     path("<slug:slug>/review/occurrences", OccurrencesView.as_view(), name="occurrences"),

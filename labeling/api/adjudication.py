@@ -43,4 +43,5 @@ class AdjudicateView(ProjectView):
             idempotency_key=body.idempotency_key,
             milliseconds=min(max(body.milliseconds, 0), MILLISECONDS_LIMIT),
         )
-        return Response({"correction": correction_payload(correction, naming(project=self.project, viewer=self.person))})
+        name = naming(project=self.project, viewer=self.person)
+        return Response({"correction": correction_payload(correction, name)})

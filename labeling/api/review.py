@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from labeling.api.access import ProjectView
 from labeling.models import Task
 from labeling.selectors import progress_of, queue_rows, task_get
-from labeling.services import task_claim, task_release, task_renew, task_skip, task_submit
 from labeling.selectors.names import naming
+from labeling.services import task_claim, task_release, task_renew, task_skip, task_submit
 from labeling.workbench import correction_payload, task_payload
 
 #: A day: a page left open over a weekend did not take the reviewer three days.
@@ -97,7 +97,8 @@ class SubmitView(TaskBased):
                 key: min(max(value, 0), MILLISECONDS_LIMIT) for key, value in body.decisions_ms.items()
             },
         )
-        return Response({"correction": correction_payload(correction, naming(project=self.project, viewer=self.person))})
+        name = naming(project=self.project, viewer=self.person)
+        return Response({"correction": correction_payload(correction, name)})
 
 
 class SkipView(TaskBased):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 
 from corpus.models import Membership, Project
-from corpus.selectors import project_allows
+from corpus.selectors import PERMISSIONS, project_allows
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -38,16 +38,23 @@ def sees_names(*, project: Project, viewer: User) -> bool:
     return not project.hide_names or project_allows(project=project, user=viewer, permission="manage")
 
 
-def names_shown(*, project: Project, viewer: User) -> dict[int, str]:
-    """Under which name a person sees each member: their own always, others' unless names are hidden."""
+def members_shown(*, project: Project, viewer: User) -> list[tuple[Membership, str]]:
+    """The people of a project, each under the name that the viewer sees: their own always."""
     may_see = sees_names(project=project, viewer=viewer)
-    shown = {}
-    for place, member in enumerate(members_of(project=project)):
-        known = may_see or member.user_id == viewer.pk
-        shown[member.user_id] = (
-            str(member.user) if known else _("Reviewer %(letter)s") % {"letter": letter(place)}
+    return [
+        (
+            member,
+            str(member.user)
+            if may_see or member.user_id == viewer.pk
+            else _("Reviewer %(letter)s") % {"letter": letter(place)},
         )
-    return shown
+        for place, member in enumerate(members_of(project=project))
+    ]
+
+
+def names_shown(*, project: Project, viewer: User) -> dict[int, str]:
+    """The same by the person's primary key."""
+    return {member.user_id: name for member, name in members_shown(project=project, viewer=viewer)}
 
 
 def naming(*, project: Project, viewer: User) -> Naming:
@@ -65,3 +72,8 @@ def naming(*, project: Project, viewer: User) -> Naming:
         return shown.get(person.pk) or _("somebody")
 
     return name
+
+
+def reviewers_of(members: list[tuple[Membership, str]]) -> dict[int, str]:
+    """Those of `members_shown` to whom a text can be given."""
+    return {one.user_id: name for one, name in members if "review" in PERMISSIONS[one.role]}

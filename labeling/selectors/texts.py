@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,18 +18,21 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Document, Project, text_vector
-from corpus.selectors import label_set_current, labels_of
-from feedback.models import Stratum
+from corpus.selectors import label_set_current, labels_of, project_allows
+from feedback.models import GoldItem, Stratum
 from labeling.errors import ChoiceUnknown, CursorInvalid, NumberInvalid, ParameterUnknown, SearchRefused
-from labeling.models import Standing, Task
+from labeling.models import Assignment, Standing, Task
 from labeling.selectors.names import Naming, naming
 from labeling.selectors.queue import task_reason
+from labeling.selectors.seats import WAITING
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 PAGE = 50
 EXCERPT = 160
+#: So many characters of a text are its name in a sentence.
+NAMED = 40
 SEARCH_LIMIT = 200
 FACETS = ("stratum", "label", "source", "language")
 _CURSORS = ("after", "before")
@@ -84,6 +88,10 @@ class TextRow:
     is_raised: bool
     like: str
     like_id: UUID | None
+    kept_for: str = ""
+    """For whom it waits; told to adjudicators only, as what follows."""
+
+    is_gold: bool = False
 
     @property
     def may_be_raised(self) -> bool:
@@ -205,7 +213,20 @@ def _rows(project: Project, standings: Sequence[Standing], viewer: User) -> list
             tasks[task.document_id] = task
     hues = {label.name: label.hue for label in labels_of(label_set=label_set_current(project=project))}
     name = naming(project=project, viewer=viewer)
-    return [_row(one, documents, tasks.get(one.pk), hues, name) for one in standings]
+    rows = [_row(one, documents, tasks.get(one.pk), hues, name) for one in standings]
+    if not project_allows(project=project, user=viewer, permission="adjudicate"):
+        return rows
+    gold = set(GoldItem.objects.filter(document__in=ids).values_list("document_id", flat=True))
+    kept: dict[int, list[str]] = defaultdict(list)
+    waiting = Assignment.objects.filter(
+        task__in=tasks.values(), is_kept=True, is_gold=False, state__in=WAITING
+    )
+    for seat in waiting.select_related("user"):
+        kept[seat.task_id].append(name(seat.user))
+    return [
+        replace(row, is_gold=row.id in gold, kept_for=", ".join(kept[row.task]) if row.task else "")
+        for row in rows
+    ]
 
 
 def _row(
@@ -236,6 +257,15 @@ def _row(
         like=_excerpt(like["head"]) if like else "",
         like_id=standing.like_id,
     )
+
+
+def texts_named(*, project: Project, documents: Sequence[UUID]) -> dict[UUID, str]:
+    """What to call texts in a sentence about them: their names, else their first words."""
+    found = Document.objects.filter(project=project, pk__in=documents).annotate(head=Left("text", NAMED + 1))
+    return {
+        pk: name or " ".join(head[:NAMED].split()) + ("…" if len(head) > NAMED else "")
+        for pk, name, head in found.values_list("pk", "external_id", "head")
+    }
 
 
 def _excerpt(head: str) -> str:

@@ -16,6 +16,7 @@ from corpus.selectors import project_allows, project_require
 from corpus.services import project_change
 from labeling.errors import NotInTeam, TooManyAssigned
 from labeling.models import Assignment, AssignmentRule, Task
+from labeling.selectors.names import naming
 from labeling.selectors.seats import WAITING
 from labeling.services.seats import not_seated
 
@@ -41,28 +42,24 @@ WHERE t.document_id = d.id AND t.project_id = %(project)s AND t.status = 'open'
 
 
 @transaction.atomic
-def tasks_assign(
-    *, project: Project, assignee: User, user: User, count: int = 0, tasks: Sequence[int] | None = None
-) -> int:
-    """Keep texts for a person: the picked `tasks`, or the next `count` of the queue. Returns how many.
+def tasks_assign(*, project: Project, assignee: User, user: User, count: int) -> int:
+    """Keep the next `count` texts of the queue for a person. Returns how many there were.
 
     Texts that somebody holds, that are kept for others or that the person had before are passed over.
+    Texts that somebody picked: `labeling.services.texts.text_assign`.
     """
     project_require(project=project, user=user, permission="adjudicate")
     if not project_allows(project=project, user=assignee, permission="review"):
-        raise NotInTeam(pointer="/user", person=str(assignee))
-    if count > ASSIGNED_AT_ONCE or (tasks is not None and len(tasks) > ASSIGNED_AT_ONCE):
+        raise NotInTeam(pointer="/user", person=naming(project=project, viewer=user)(assignee))
+    if count > ASSIGNED_AT_ONCE:
         raise TooManyAssigned(pointer="/count", limit=ASSIGNED_AT_ONCE)
     free = (
         Task.objects.select_for_update(skip_locked=True, of=("self",))
         .filter(not_seated(assignee), project=project, status=Task.Status.OPEN, seats__gt=0)
         .filter(Q(claimed_by=None) | Q(claimed_by=assignee) | Q(lease_expires_at__lt=Now()))
     )
-    if tasks is not None:
-        chosen = list(free.filter(pk__in=tasks).order_by("pk"))
-    else:
-        chosen = list(free.order_by("-priority", "id")[:count])
-    _keep([(task, assignee.pk) for task in chosen], assigned_by=user)
+    chosen = list(free.order_by("-priority", "id")[:count])
+    tasks_keep([(task, assignee.pk) for task in chosen], assigned_by=user)
     if chosen:
         event_record(
             action="task.assign",
@@ -174,7 +171,7 @@ def rules_apply(*, project: Project, tasks: Sequence[Task]) -> None:
             kept.append((task, person))
             load[person] += 1
     AssignmentRule.objects.bulk_update(rules, ["turn"])
-    _keep(kept, assigned_by=None)
+    tasks_keep(kept, assigned_by=None)
 
 
 def _fits(rule: AssignmentRule, task: Task) -> bool:
@@ -194,7 +191,8 @@ def _chosen(rule: AssignmentRule, load: Counter[int], wanted: int) -> list[int]:
     return chosen
 
 
-def _keep(kept: Sequence[tuple[Task, int]], *, assigned_by: User | None) -> None:
+def tasks_keep(kept: Sequence[tuple[Task, int]], *, assigned_by: User | None) -> None:
+    """Give a seat of each task to a person, the tasks' rows locked or new."""
     Assignment.objects.bulk_create(
         Assignment(
             project_id=task.project_id,

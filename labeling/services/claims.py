@@ -19,13 +19,13 @@ from feedback.models import Correction, GoldItem, Opinion, Stratum
 from feedback.selectors import opinion_known
 from feedback.services import correction_submit
 from labeling.choice import strata_in_turn, strata_shares
-from labeling.errors import DecisionStands, SkipReasonMissing, SkipReasonTooLong, TaskClosed, TaskLocked
+from labeling.errors import DecisionStands, SkipReasonMissing, SkipReasonTooLong, TaskClosed
 from labeling.models import Assignment, Task
-from labeling.selectors.names import naming
 from labeling.selectors.seats import is_blind, seat_for_blind, seat_of
 from labeling.services.seats import (
     gold_instead,
     kept_check,
+    lease_check,
     not_seated,
     seat_release,
     seat_renew,
@@ -93,7 +93,7 @@ def task_take(*, task: Task, user: User) -> Task:
     seat = seat_for_blind(task=task, user=user)
     if task.status == Task.Status.OPEN or (seat is not None and seat.is_gold):
         kept_check(task=task, user=user)
-        _require_free(task, user)
+        lease_check(task=task, user=user)
         _hold(task, user)
     return task
 
@@ -157,7 +157,7 @@ def task_submit(
         )
     if task.status == Task.Status.OPEN:
         kept_check(task=task, user=user)
-        _require_free(task, user)
+        lease_check(task=task, user=user)
     else:
         _require_undecided(task, user)
     correction = correction_submit(
@@ -201,7 +201,7 @@ def task_skip(*, task: Task, user: User, reason: str) -> Task:
     if task.status != Task.Status.OPEN:
         raise TaskClosed(status=task.get_status_display())
     kept_check(task=task, user=user)
-    _require_free(task, user)
+    lease_check(task=task, user=user)
     task.status = Task.Status.SKIPPED
     task.closed_at = timezone.now()
     task.claimed_by = user
@@ -238,15 +238,6 @@ def _locked(task: Task) -> Task:
         .select_related("document__project", "project", "prediction", "claimed_by")
         .get(pk=task.pk)
     )
-
-
-def _require_free(task: Task, user: User) -> None:
-    held_until = task.lease_expires_at
-    if task.claimed_by is None or task.claimed_by_id == user.pk or held_until is None:
-        return
-    if held_until > timezone.now():
-        name = naming(project=task.project, viewer=user)
-        raise TaskLocked(holder=name(task.claimed_by), until=held_until)
 
 
 def _require_undecided(task: Task, user: User) -> None:

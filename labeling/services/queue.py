@@ -15,7 +15,7 @@ from audit.services import SYSTEM
 from corpus.errors import DomainError
 from corpus.models import Document, Project
 from corpus.selectors import label_set_current
-from feedback.models import Stratum
+from feedback.models import Correction, Stratum
 from inference.models import Deployment, ModelVersion, Prediction
 from inference.selectors import deployment_of
 from inference.services import blank_version_get, deployment_set, documents_predict
@@ -154,6 +154,24 @@ def task_make(*, project: Project, document: Document) -> Task:
     task = _task(project, document, _predict([document])[document.pk], unlike)
     task.save()
     return task
+
+
+def task_make_done(*, project: Project, document: Document, correction: Correction) -> Task:
+    """A closed task for a text that was decided outside the queue, so that it can be handed out as gold item.
+
+    It counts as reviewed when it was: whoever imported it yesterday reviewed nothing today.
+    """
+    _champion(project)
+    return Task.objects.create(
+        project=project,
+        document=document,
+        prediction=_predict([document])[document.pk],
+        stratum=correction.stratum,
+        priority=0,
+        status=Task.Status.DONE,
+        correction=correction,
+        closed_at=correction.created_at,
+    )
 
 
 def _task(project: Project, document: Document, prediction: Prediction, unlike: Mapping[UUID, float]) -> Task:

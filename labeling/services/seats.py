@@ -20,7 +20,7 @@ from corpus.models import Project
 from feedback.models import Correction, GoldItem, Opinion, Stratum
 from feedback.selectors import correction_current, opinions_newest
 from feedback.services import correction_submit, opinion_submit
-from labeling.errors import SeatsTaken, TaskKept
+from labeling.errors import SeatsTaken, TaskKept, TaskLocked
 from labeling.models import Assignment, Task
 from labeling.selectors.names import naming
 from labeling.selectors.seats import WAITING, seat_of
@@ -137,6 +137,15 @@ def kept_check(*, task: Task, user: User) -> None:
     holders = [seat.user for seat in kept]
     if holders and user not in holders:
         raise TaskKept(holder=naming(project=task.project, viewer=user)(holders[0]))
+
+
+def lease_check(*, task: Task, user: User, viewer: User | None = None) -> None:
+    """Raise TaskLocked while somebody else than `user` holds the task; it tells the viewer who."""
+    until = task.lease_expires_at
+    if task.claimed_by_id in (None, user.pk) or until is None or until <= timezone.now():
+        return
+    name = naming(project=task.project, viewer=viewer or user)
+    raise TaskLocked(holder=name(task.claimed_by), until=until)
 
 
 def seat_renew(*, seat: Assignment, lease: timedelta) -> bool:

@@ -13,6 +13,8 @@ from django.views.decorators.http import require_safe
 
 from corpus.errors import NotFound
 from corpus.models import Project
+from corpus.selectors import project_allows
+from feedback.models import GoldItem
 from inference.selectors import deployment_of
 from labeling.errors import TaskLocked
 from labeling.models import Task
@@ -42,11 +44,16 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
         }
         return render(request, "labeling/empty.html", context)
     payload = task_payload(task=task_get(project=found, task_id=task.pk), user=person_of(request))
+    # Nothing tells a gold item from any other text to the person whom it measures.
+    is_decided = payload["status"] == Task.Status.DONE
     queue = queue_rows(project=found, user=person_of(request))
     context = {
         "project": found,
         "progress": progress,
         "task": payload,
+        "may_vouch": is_decided
+        and project_allows(project=found, user=person_of(request), permission="adjudicate"),
+        "is_gold": is_decided and GoldItem.objects.filter(document=task.document_id).exists(),
         "lines": pieces_of(payload),
         "long_line": LONG_LINE,
         "look": look_of(request),

@@ -20,12 +20,10 @@ from corpus.errors import DomainError
 from corpus.models import Membership, Project
 from corpus.selectors import label_set_current, labels_of, project_allows
 from corpus.services import membership_set
-from feedback.models import GoldItem
 from feedback.selectors import agreement_of
-from feedback.services import gold_mark, gold_unmark
-from labeling.models import AssignmentRule, Task
+from labeling.models import AssignmentRule
+from labeling.selectors.names import names_shown, naming
 from labeling.selectors.people import compared, people_rows, scores_by_label, scores_of
-from labeling.selectors.names import names_shown
 from labeling.selectors.team import disputed_rows
 from labeling.services.assignments import (
     assignment_rule_end,
@@ -145,27 +143,24 @@ def team_settings(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @login_required
 def assign(request: HttpRequest, slug: str) -> HttpResponse:
-    """Keep picked texts, or the next so many, for a person."""
+    """Keep the next so many texts for a person."""
     found = project_of(request, slug, permission="adjudicate")
     assignee = _member(found, request.POST.get("user", ""))
     if assignee is None:
         messages.error(request, _("Say who is to get them."))
         return _back(found)
-    picked = [int(one) for one in request.POST.getlist("task") if _is_id(one)]
     count = request.POST.get("count", "")
+    me = person_of(request)
     try:
         kept = tasks_assign(
-            project=found,
-            assignee=assignee,
-            user=person_of(request),
-            count=int(count) if _is_id(count) else 0,
-            tasks=picked or None,
+            project=found, assignee=assignee, user=me, count=int(count) if _is_id(count) else 0
         )
     except DomainError as refused:
-        messages.error(request, refused.detail)
+        messages.error(request, refused.words)
     else:
+        who = naming(project=found, viewer=me)(assignee)
         words = ngettext("%(n)d text is kept for %(who)s.", "%(n)d texts are kept for %(who)s.", kept)
-        messages.success(request, words % {"n": kept, "who": assignee})
+        messages.success(request, words % {"n": kept, "who": who})
     return _back(found)
 
 
@@ -198,7 +193,7 @@ def rule_set(request: HttpRequest, slug: str) -> HttpResponse:
             language=request.POST.get("language", "").strip(),
         )
     except DomainError as refused:
-        messages.error(request, refused.detail)
+        messages.error(request, refused.words)
     except (ValueError, ValidationError):
         messages.error(request, _("This is no rule: choose how texts are given out, and to whom."))
     return _back(found)
@@ -229,28 +224,6 @@ def role(request: HttpRequest, slug: str) -> HttpResponse:
         return _back(found)
     membership_set(project=found, user=about, role=wanted, actor=Actor.of_user(request.user))
     return _back(found)
-
-
-@require_POST
-@login_required
-def gold(request: HttpRequest, slug: str) -> HttpResponse:
-    """Vouch for what is decided of a text, or take that back."""
-    found = project_of(request, slug, permission="adjudicate")
-    asked = request.POST.get("task", "")
-    task = Task.objects.filter(project=found, pk=int(asked)).first() if _is_id(asked) else None
-    if task is None or task.correction is None:
-        raise Http404
-    item = GoldItem.objects.filter(document=task.document_id).first()
-    try:
-        if request.POST.get("is_gold") == "no":
-            if item is not None:
-                gold_unmark(gold=item, user=person_of(request))
-        else:
-            gold_mark(correction=task.correction, user=person_of(request))
-            messages.success(request, _("This text is a gold item now."))
-    except DomainError as refused:
-        messages.error(request, refused.detail)
-    return HttpResponseRedirect(f"{reverse('labeling:adjudication', args=[found.slug])}?task={task.pk}")
 
 
 def _hues(found: Project) -> dict[str, int]:

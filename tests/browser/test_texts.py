@@ -61,7 +61,7 @@ def test_a_text_is_found_opened_and_asked_for_by_keyboard(queue: Queue, sign_in:
     page.get_by_role("link", name="Ann wrote to Boston.").wait_for()
     assert page.get_by_role("link", name="Ada moved").count() == 0
     page.get_by_role("button", name="Next, please").press("Enter")
-    page.get_by_text("The text comes next.").wait_for()
+    page.get_by_text("1 text comes next.").wait_for()
     assert Task.objects.get(raised_at__isnull=False) == second
     page.get_by_role("link", name="Ann wrote to Boston.").press("Enter")
     page.wait_for_url(f"**/review/?task={second.pk}")

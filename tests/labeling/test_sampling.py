@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 
 from corpus.models import Document, Project
 from corpus.services import document_store
@@ -35,7 +35,7 @@ def test_nearly_the_same_text_is_not_asked_twice(queue: Queue, project: Project)
     left = Standing.objects.get(state=Standing.State.LEFT_OUT)
     assert left.like == first.document
     assert not Prediction.objects.filter(document=left.document).exists(), "nothing is spent on it"
-    (row,) = texts_page(project=project, viewer=User(), asked=TextsAsked(state="left_out")).rows
+    (row,) = texts_page(project=project, viewer=AnonymousUser(), asked=TextsAsked(state="left_out")).rows
     assert row.like == first.document.text
     assert queue_fill(project=project).queued == 0, "it is decided once"
     assert tallies_check(project=project) == []

@@ -21,8 +21,8 @@ from labeling.adjudication import adjudication_payload
 from labeling.errors import NotInTeam, TaskKept
 from labeling.models import Assignment, Task
 from labeling.selectors import task_get
-from labeling.selectors.people import compared, people_rows, scores_of, work_of
 from labeling.selectors.names import letter, names_shown
+from labeling.selectors.people import compared, people_rows, scores_of, work_of
 from labeling.services import comment_add, queue_fill, task_claim, task_submit
 from labeling.services.adjudication import task_adjudicate
 from labeling.services.assignments import (
@@ -186,8 +186,8 @@ def test_a_text_kept_for_ben_is_not_handed_to_ana(
 def test_what_is_not_begun_is_given_back(
     project: Project, queue: Queue, ana: User, ben: User, mia: User
 ) -> None:
-    tasks = queue(count=2)
-    tasks_assign(project=project, assignee=ben, user=mia, tasks=[task.pk for task in tasks])
+    queue(count=2)
+    tasks_assign(project=project, assignee=ben, user=mia, count=2)
     assert task_claim(project=project, user=ana) is None
     assert tasks_unassign(project=project, assignee=ben, user=mia) == 2
     assert task_claim(project=project, user=ana) is not None
@@ -425,8 +425,10 @@ def test_a_decided_text_becomes_a_gold_item_on_its_page(disputed: Task, client: 
     client.force_login(mia)
     page = client.get(f"/projects/orchard/adjudication/?task={disputed.pk}").content.decode()
     assert "Make it a gold item" in page
-    client.post("/projects/orchard/team/gold", {"task": disputed.pk})
+    sent = {"text": disputed.document_id, "back": f"/projects/orchard/adjudication/?task={disputed.pk}"}
+    answer = client.post("/projects/orchard/texts/act", {**sent, "act": "gold"})
+    assert answer.headers["Location"] == sent["back"]
     assert GoldItem.objects.get().document == disputed.document
-    client.post("/projects/orchard/team/gold", {"task": disputed.pk, "is_gold": "no"})
+    client.post("/projects/orchard/texts/act", {**sent, "act": "ungold"})
     assert not GoldItem.objects.exists()
     assert AuditEvent.objects.filter(action__in=["gold.mark", "gold.unmark"]).count() == 2

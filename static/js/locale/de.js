@@ -183,6 +183,10 @@ use({
       "{chosen} von 1 unentschiedenen Vorschlag ist so sicher.",
       "{chosen} von {count} unentschiedenen Vorschlägen sind so sicher."
     ],
+    "{count} text of this page ticked": [
+      "{count} Text dieser Seite angehakt",
+      "{count} Texte dieser Seite angehakt"
+    ],
     "{key} belongs to the browser.": "{key} gehört dem Browser.",
     "{key} is taken: {words}.": "{key} ist vergeben: {words}.",
     "{key} marks {label}.": "{key} markiert {label}.",

@@ -134,6 +134,8 @@ export class Workbench {
     element("version").textContent = task.current
       ? t("corrected by {author}", task.current)
       : task.prediction.version;
+    // The page was served for one text; what vouches for it is not for the next one.
+    element("gold")?.toggleAttribute("hidden", element("gold").dataset.task !== String(task.id));
     for (const link of element("queue").querySelectorAll("a")) {
       const isCurrent = link.search === `?task=${task.id}`;
       if (isCurrent) link.setAttribute("aria-current", "true");
