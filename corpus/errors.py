@@ -74,6 +74,38 @@ class LabelRetired(Conflict):
     code = "label_retired"
 
 
+class LastManager(Conflict):
+    """{person} is the last who manages this project; make somebody else an admin first."""
+
+    code = "last_manager"
+
+
+class AccountUnknown(Invalid):
+    """There is no account “{name}”. Accounts are made in the back office; ask whoever runs this installation
+    for one, then add the person here.
+    """
+
+    code = "unknown_account"
+
+
+class AccountAmbiguous(Invalid):
+    """Several accounts have the address {name}; give the user name."""
+
+    code = "ambiguous_account"
+
+
+class AccountOff(Invalid):
+    """The account “{name}” is switched off; whoever runs this installation can switch it on again."""
+
+    code = "inactive_account"
+
+
+class MemberAlready(Conflict):
+    """{person} is in this project already, as {role}; the role is changed in the list of members."""
+
+    code = "member_already"
+
+
 class HotkeyReserved(Invalid):
     """The key {hotkey} has a meaning of its own in the workbench; choose another for {label}."""
 

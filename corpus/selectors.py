@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import Q, QuerySet
 
-from corpus.errors import NotFound, Refused
+from corpus.errors import AccountAmbiguous, AccountOff, AccountUnknown, NotFound, Refused
 from corpus.models import Document, Label, LabelSet, Membership, Project
 
 if TYPE_CHECKING:
@@ -84,3 +85,24 @@ def document_get(*, project: Project, document_id: UUID | str) -> Document:
     if document is None:
         raise NotFound()
     return document
+
+
+def account_find(*, name: str) -> User:
+    """An account in use by its user name or e-mail address, in whatever case it was typed.
+
+    Raises AccountUnknown, AccountAmbiguous or AccountOff.
+    """
+    name = name.strip()
+    accounts = get_user_model().objects
+    # No text column holds U+0000, and the empty address is that of everybody who gave none.
+    can_be = bool(name) and "\x00" not in name
+    found = list(accounts.filter(username=name)) if can_be else []
+    if can_be and not found:
+        found = list(accounts.filter(Q(username__iexact=name) | Q(email__iexact=name))[:2])
+    if not found:
+        raise AccountUnknown(pointer="/name", name=name[:150])
+    if len(found) > 1:
+        raise AccountAmbiguous(pointer="/name", name=name)
+    if not found[0].is_active:
+        raise AccountOff(pointer="/name", name=name)
+    return found[0]

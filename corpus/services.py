@@ -21,6 +21,7 @@ from corpus.errors import (
     EmptyText,
     HotkeyReserved,
     InvalidUnicode,
+    LastManager,
     NullCharacter,
     TextTooLong,
 )
@@ -140,7 +141,8 @@ def project_change(*, project: Project, actor: Actor, reason: str = "", **values
 
 @transaction.atomic
 def membership_end(*, membership: Membership, actor: Actor, reason: str = "") -> None:
-    """Take a person out of a project. What they did there stays."""
+    """Take a person out of a project. What they did there stays. Raises LastManager."""
+    _stays_managed(membership.project, without=membership)
     event_record(
         action="membership.end",
         actor=actor,
@@ -154,7 +156,10 @@ def membership_end(*, membership: Membership, actor: Actor, reason: str = "") ->
 
 @transaction.atomic
 def membership_set(*, project: Project, user: User, role: str, actor: Actor) -> Membership:
-    """Give a person a role in a project, or change it."""
+    """Give a person a role in a project, or change it. Raises LastManager."""
+    known = Membership.objects.filter(project=project, user=user).first()
+    if known is not None and role != Membership.Role.ADMIN:
+        _stays_managed(project, without=known)
     membership, _ = Membership.objects.update_or_create(
         project=project, user=user, defaults={"role": Membership.Role(role)}
     )
@@ -166,6 +171,17 @@ def membership_set(*, project: Project, user: User, role: str, actor: Actor) -> 
         data={"user": user.pk, "role": role},
     )
     return membership
+
+
+def _stays_managed(project: Project, *, without: Membership) -> None:
+    """Refuse to leave a project without anybody who manages it: only superusers could mend that."""
+    if without.role != Membership.Role.ADMIN:
+        return
+    # The lock is the project's: two admins who take each other out at once must see each other do it.
+    Project.objects.select_for_update().get(pk=project.pk)
+    admins = Membership.objects.filter(project=project, role=Membership.Role.ADMIN, user__is_active=True)
+    if not admins.exclude(pk=without.pk).exists():
+        raise LastManager(person=str(without.user))
 
 
 @transaction.atomic

@@ -8,7 +8,7 @@ from labeling.api import comments
 from labeling.api import review as api
 from labeling.api.adjudication import AdjudicateView
 from labeling.api.propagation import OccurrencesView, PropagateView
-from labeling.views import exports, imports, team
+from labeling.views import exports, imports, members, team
 from labeling.views.adjudication import adjudication
 from labeling.views.insights import examples, insights
 from labeling.views.project import project
@@ -52,7 +52,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/team/unassign", team.unassign, name="unassign"),
     path("<slug:slug>/team/rules", team.rule_set, name="assignment_rule"),
     path("<slug:slug>/team/rules/<int:rule_id>/end", team.rule_end, name="assignment_rule_end"),
-    path("<slug:slug>/team/roles", team.role, name="role"),
+    path("<slug:slug>/team/members", members.add, name="member_add"),
+    path("<slug:slug>/team/<int:user_id>/role", members.change, name="member_change"),
+    path("<slug:slug>/team/<int:user_id>/remove", members.remove, name="member_remove"),
     path("<slug:slug>/team/<int:user_id>/", team.person, name="person"),
     path("<slug:slug>/review/", review, name="review"),
     path("<slug:slug>/review/occurrences", OccurrencesView.as_view(), name="occurrences"),

@@ -15,11 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from audit.services import Actor
 from corpus.errors import DomainError
 from corpus.models import Membership, Project
 from corpus.selectors import label_set_current, labels_of, project_allows
-from corpus.services import membership_set
 from feedback.selectors import agreement_of
 from labeling.models import AssignmentRule
 from labeling.selectors.names import names_shown, naming
@@ -42,11 +40,18 @@ _ID_DIGITS = 18
 @login_required
 def team(request: HttpRequest, slug: str) -> HttpResponse:
     """Everybody's numbers; names and what may be changed as far as the person may."""
-    found = project_of(request, slug)
+    return team_page(request, project_of(request, slug))
+
+
+def team_page(
+    request: HttpRequest, found: Project, *, typed: str = "", problem: DomainError | None = None
+) -> HttpResponse:
+    """The page, with what was typed into its form for new members and why that was refused."""
     me = person_of(request)
     may_manage = project_allows(project=found, user=me, permission="manage")
     may_adjudicate = project_allows(project=found, user=me, permission="adjudicate")
     rows = people_rows(project=found, viewer=me, pairs=agreement_of(project=found).pairs)
+    admins = [row.user_id for row in rows if row.role == Membership.Role.ADMIN]
     context = {
         "project": found,
         "tab": "team",
@@ -55,13 +60,16 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
         "may_adjudicate": may_adjudicate,
         "may_open_all": may_manage or (may_adjudicate and not found.hide_names),
         "roles": Membership.Role.choices,
+        "last_admin": admins[0] if len(admins) == 1 else None,
+        "typed": typed,
+        "problem": problem,
         "methods": AssignmentRule.Method.choices,
         "rules": found.assignment_rules.prefetch_related("people") if may_manage else (),
         "gold_count": found.gold_items.count(),
         "percent_overlap": round(found.overlap_share * 100),
         "percent_gold": round(found.gold_share * 100),
     }
-    return render(request, "labeling/team.html", context)
+    return render(request, "labeling/team.html", context, status=problem.status if problem else 200)
 
 
 @require_safe
@@ -208,21 +216,6 @@ def rule_end(request: HttpRequest, slug: str, rule_id: int) -> HttpResponse:
     if rule is None:
         raise Http404
     assignment_rule_end(rule=rule, user=person_of(request))
-    return _back(found)
-
-
-@require_POST
-@login_required
-def role(request: HttpRequest, slug: str) -> HttpResponse:
-    """Give a person another role in the project."""
-    found = project_of(request, slug, permission="manage")
-    wanted, about = request.POST.get("role", ""), _member(found, request.POST.get("user", ""))
-    if about is None or wanted not in Membership.Role.values:
-        raise Http404
-    if about == request.user and wanted != Membership.Role.ADMIN:
-        messages.error(request, _("You cannot take the project from yourself; another admin can."))
-        return _back(found)
-    membership_set(project=found, user=about, role=wanted, actor=Actor.of_user(request.user))
     return _back(found)
 
 

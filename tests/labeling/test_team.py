@@ -12,7 +12,7 @@ from django.test import Client
 from audit.models import AuditEvent
 from audit.services import SYSTEM
 from corpus.errors import Refused
-from corpus.models import Membership, Project
+from corpus.models import Project
 from corpus.services import project_change
 from feedback.models import Correction, GoldItem
 from feedback.selectors import agreement_of, correction_current
@@ -395,7 +395,7 @@ def test_whose_page_one_may_open(client: Client, project: Project, ana: User, be
     assert "ben" not in page.replace("/ben", "")
 
 
-def test_settings_roles_and_assignments_are_changed_on_the_page(
+def test_settings_and_assignments_are_changed_on_the_page(
     client: Client, project: Project, queue: Queue, ana: User, ben: User, adam: User
 ) -> None:
     (task,) = queue(count=1)
@@ -408,10 +408,6 @@ def test_settings_roles_and_assignments_are_changed_on_the_page(
     client.post("/projects/orchard/team/settings", {**given, "gold_percent": "much"})
     project.refresh_from_db()
     assert project.annotators_per_document == 3
-    client.post("/projects/orchard/team/roles", {"user": ben.pk, "role": "annotator"})
-    assert Membership.objects.get(project=project, user=ben).role == "annotator"
-    client.post("/projects/orchard/team/roles", {"user": adam.pk, "role": "viewer"})
-    assert Membership.objects.get(project=project, user=adam).role == "admin"
     client.post("/projects/orchard/team/assign", {"user": ben.pk, "count": "5"})
     assert Assignment.objects.get(user=ben).task == task
     client.post("/projects/orchard/team/rules", {"method": "load", "people": [ana.pk, ben.pk]})
