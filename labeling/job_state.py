@@ -46,3 +46,9 @@ def job_state(job: ImportJob | ExportJob) -> dict[str, Any]:
         "records": read if checking else job.position,
         "total": None if checking else job.total,
     }
+
+
+def job_listed(job: ImportJob | ExportJob, *numbers: object, address: str = "") -> dict[str, Any]:
+    """One line of a list of jobs; without an address it leads nowhere."""
+    words, state = job_words(job), STATES[JobStatus(job.status)]
+    return {"job": job, "words": words, "state": state, "numbers": numbers, "address": address}

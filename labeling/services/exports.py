@@ -12,12 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import UUID
 
-import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from audit.services import event_record
-from corpus.errors import DomainError
 from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_require
 from inference.models import ApiKey
@@ -25,15 +23,12 @@ from labeling.errors import FileGone, NotExported
 from labeling.models import ExportJob, JobStatus
 from labeling.options import ExportOptions, options_check, options_json, options_read
 from labeling.selectors.exports import Snapshot, export_snapshot
-from labeling.services.jobs import Cancelled, Lease, LeaseLost, asker_of, job_cancel, job_end, job_publish
+from labeling.services.jobs import Lease, asker_of, job_cancel, job_end, job_publish, job_work
 from labeling.services.uploads import EXPORT, MANIFEST, file_new, job_folder
-from ner.errors import FormatError
 from ner.formats import FORMATS, Record, losses, write_records
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-log = structlog.get_logger(__name__)
 
 #: So many documents are looked at for the report before an export; the export itself reports on all.
 LOOK = 2_000
@@ -149,25 +144,9 @@ def export_run(*, job_id: UUID, tell: Callable[[Mapping[str, Any]], None] | None
     if lease is None:
         return
     lease.tell = tell
-    try:
+    with job_work(lease, undo=_remove_half):
         job = ExportJob.objects.select_related("project", "requested_by", "api_key").get(pk=job_id)
         _write(job, lease)
-    except LeaseLost:
-        log.warning("export_lease_lost", job=str(job_id))
-    except (OperationalError, InterfaceError):
-        log.warning("export_interrupted", job=str(job_id))
-        raise
-    except Cancelled:
-        _stop(lease, status=JobStatus.CANCELLED)
-    except FormatError as error:
-        _stop(lease, code=error.code, error=str(error))
-    except DomainError as error:
-        _stop(lease, code=error.code, error=error.detail)
-    except OSError as error:
-        _stop(lease, code="disk", error=f"The file could not be written here: {error.strerror}.")
-    except Exception:
-        log.exception("export_failed", job=str(job_id))
-        _stop(lease, code="internal_error", error="Something went wrong here; it was logged.")
 
 
 def _read(options: Mapping[str, Any] | ExportOptions) -> ExportOptions:
@@ -248,14 +227,5 @@ class _Measured:
         self._file.flush()
 
 
-def _stop(
-    lease: Lease[ExportJob], *, status: str = JobStatus.FAILED, code: str = "", error: str = ""
-) -> None:
-    try:
-        with lease.holding() as job:
-            action = "export.fail" if status == JobStatus.FAILED else ""
-            job_end(job, status=status, action=action, code=code, error=error)
-    except LeaseLost:
-        log.warning("export_lease_lost", job=str(lease.pk))
-        return
+def _remove_half(job: ExportJob) -> None:
     (job_folder(job) / EXPORT).unlink(missing_ok=True)

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
-import structlog
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, transaction
 
 from audit.services import event_record
 from corpus.errors import DomainError
@@ -38,13 +37,12 @@ from labeling.options import ImportOptions, options_digest, options_json, option
 from labeling.services.import_rows import Findings, Preparer, RowRefused
 from labeling.services.import_store import rows_foresee, rows_store
 from labeling.services.jobs import (
-    Cancelled,
     Lease,
-    LeaseLost,
     asker_of,
     job_cancel,
     job_end,
     job_publish,
+    job_work,
     jobs_sweep,
 )
 from labeling.services.uploads import (
@@ -64,7 +62,6 @@ from ner.formats import ReadReport, detect, read_records
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-log = structlog.get_logger(__name__)
 Phase = ImportJob.Phase
 
 
@@ -183,7 +180,7 @@ def import_run(*, job_id: UUID, tell: Callable[[Mapping[str, Any]], None] | None
     if lease is None:
         return
     lease.tell = tell
-    try:
+    with job_work(lease):
         job = ImportJob.objects.select_related("project", "requested_by", "api_key").get(pk=job_id)
         if job.phase == Phase.CHECK:
             _check(job, lease)
@@ -192,22 +189,6 @@ def import_run(*, job_id: UUID, tell: Callable[[Mapping[str, Any]], None] | None
         else:
             rows_store(job=job, lease=lease, path=job_folder(job) / ROWS)
             _end(lease)
-    except LeaseLost:
-        log.warning("import_lease_lost", job=str(job_id))
-    except (OperationalError, InterfaceError):
-        log.warning("import_interrupted", job=str(job_id))
-        raise
-    except Cancelled:
-        _stop(lease, status=JobStatus.CANCELLED)
-    except FormatError as error:
-        _stop(lease, code=error.code, error=str(error))
-    except DomainError as error:
-        _stop(lease, code=error.code, error=error.detail)
-    except OSError as error:
-        _stop(lease, code="disk", error=f"The file could not be read or written here: {error.strerror}.")
-    except Exception:
-        log.exception("import_failed", job=str(job_id))
-        _stop(lease, code="internal_error", error="Something went wrong here; it was logged.")
 
 
 def file_import(
@@ -362,14 +343,3 @@ def _end(lease: Lease[ImportJob]) -> None:
     with lease.holding() as job:
         job_end(job, status=JobStatus.DONE, action="import.finish", data={"source": job.options["source"]})
     files_remove(job)
-
-
-def _stop(
-    lease: Lease[ImportJob], *, status: str = JobStatus.FAILED, code: str = "", error: str = ""
-) -> None:
-    try:
-        with lease.holding() as job:
-            action = "import.fail" if status == JobStatus.FAILED and not job.is_dry_run else ""
-            job_end(job, status=status, action=action, code=code, error=error)
-    except LeaseLost:
-        log.warning("import_lease_lost", job=str(lease.pk))

@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import structlog
 from celery import current_app
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from audit.services import SYSTEM, Actor, event_record
+from corpus.errors import DomainError
 from inference.models import ApiKey
 from labeling.errors import JobEnded
 from labeling.models import ExportJob, ImportJob, JobStatus, TransferJob
+from ner.errors import FormatError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -112,6 +114,45 @@ class Lease(Generic[J]):
             if job is None:
                 raise LeaseLost
             yield job
+
+
+@contextlib.contextmanager
+def job_work(lease: Lease[J], *, undo: Callable[[J], None] | None = None) -> Iterator[None]:
+    """Whatever ends the work inside ends its job, with a code and words; `undo` hears of a job that failed.
+
+    Only a lost database is raised: it leaves the row as it is, and the sweep queues it again.
+    """
+    kind, pk = _kind(lease.model), str(lease.pk)
+    status, code, error = JobStatus.FAILED, "", ""
+    try:
+        yield
+        return
+    except LeaseLost:
+        log.warning(f"{kind}_lease_lost", job=pk)
+        return
+    except (OperationalError, InterfaceError):
+        log.warning(f"{kind}_interrupted", job=pk)
+        raise
+    except Cancelled:
+        status = JobStatus.CANCELLED
+    except FormatError as problem:
+        code, error = problem.code, str(problem)
+    except DomainError as problem:
+        code, error = problem.code, problem.detail
+    except OSError as problem:
+        code, error = "disk", f"The file could not be read or written here: {problem.strerror}."
+    except Exception:
+        log.exception(f"{kind}_failed", job=pk)
+        code, error = "internal_error", "Something went wrong here; it was logged."
+    try:
+        with lease.holding() as job:
+            is_told = status == JobStatus.FAILED and not (isinstance(job, ImportJob) and job.is_dry_run)
+            job_end(job, status=status, action=f"{kind}.fail" if is_told else "", code=code, error=error)
+    except LeaseLost:
+        log.warning(f"{kind}_lease_lost", job=pk)
+        return
+    if undo is not None:
+        undo(job)
 
 
 def asker_of(user: User | None, api_key: ApiKey | None) -> Actor:

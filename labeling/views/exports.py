@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -18,8 +18,8 @@ from corpus.models import Project
 from corpus.selectors import project_allows
 from feedback.models import Stratum
 from labeling.downloads import attachment
-from labeling.job_state import STATES, job_state, job_words
-from labeling.models import ExportJob, JobStatus
+from labeling.job_state import job_listed, job_state, job_words
+from labeling.models import ExportJob
 from labeling.options import ExportOptions, export_formats, options_read
 from labeling.selectors.transfer import job_get, jobs_latest
 from labeling.services import export_cancel, export_losses, export_open, export_start
@@ -138,10 +138,6 @@ def _job(project: Project, job_id: UUID) -> ExportJob:
         raise Http404 from error
 
 
-def _listed(job: ExportJob) -> Mapping[str, Any]:
-    return {
-        "job": job,
-        "words": job_words(job),
-        "state": STATES[JobStatus(job.status)],
-        "size": size_shown(job.size_bytes),
-    }
+def _listed(job: ExportJob) -> dict[str, Any]:
+    address = reverse("labeling:export", args=[job.project.slug, job.pk])
+    return job_listed(job, job.position, size_shown(job.size_bytes), address=address)

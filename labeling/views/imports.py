@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -25,7 +25,7 @@ from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_allows
 from labeling.downloads import attachment
 from labeling.errors import FileNameMissing, FileTooLarge
-from labeling.job_state import STATES, job_state, job_words
+from labeling.job_state import job_listed, job_state, job_words
 from labeling.models import ImportJob, JobStatus
 from labeling.options import ImportOptions, import_formats, options_read
 from labeling.selectors.transfer import job_get, jobs_latest
@@ -48,11 +48,13 @@ def imports(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         return _upload(request, project_of(request, slug, permission="import"))
     found = project_of(request, slug, permission="export")
+    may_import = project_allows(project=found, user=person_of(request), permission="import")
+    jobs = jobs_latest(project=found, model=ImportJob)
     context = {
         "project": found,
         "tab": "transfer",
-        "jobs": [_listed(job) for job in jobs_latest(project=found, model=ImportJob)],
-        "may_import": project_allows(project=found, user=person_of(request), permission="import"),
+        "jobs": [_listed(job, may_import=may_import) for job in jobs],
+        "may_import": may_import,
         "limit": size_shown(settings.LIMITS["upload_bytes"]),
         "limit_bytes": settings.LIMITS["upload_bytes"],
         "formats": [FORMATS[name] for name in import_formats()],
@@ -217,5 +219,6 @@ def _job(project: Project, job_id: UUID) -> ImportJob:
         raise Http404 from error
 
 
-def _listed(job: ImportJob) -> Mapping[str, Any]:
-    return {"job": job, "words": job_words(job), "state": STATES[JobStatus(job.status)]}
+def _listed(job: ImportJob, *, may_import: bool) -> dict[str, Any]:
+    address = reverse("labeling:import", args=[job.project.slug, job.pk]) if may_import else ""
+    return job_listed(job, job.counts.get("new"), job.counts.get("corrected"), address=address)
