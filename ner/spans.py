@@ -6,6 +6,7 @@ browsers and some exports) are converted at the edges only, by `Utf16Index`.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ MAX_SPANS = 10_000
 MAX_LABEL_LENGTH = 50
 
 OffsetUnit = Literal["codepoint", "utf16"]
+#: A character that takes two UTF-16 units.
+TWO_UNITS = re.compile("[\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -104,7 +107,7 @@ class Utf16Index:
 
     def __init__(self, text: str) -> None:
         # Only characters beyond U+FFFF take two units: their places are the whole table.
-        self._astral = [] if text.isascii() else [i for i, char in enumerate(text) if ord(char) > 0xFFFF]
+        self._astral = [] if text.isascii() else [found.start() for found in TWO_UNITS.finditer(text)]
         self._units = [position + rank for rank, position in enumerate(self._astral)]
         self.length = len(text)
         self.units = len(text) + len(self._astral)

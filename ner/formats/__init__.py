@@ -7,6 +7,9 @@ record), a code and what to do; counts of what was mended or left out are in a `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import BinaryIO
 
 from ner.errors import FormatError
@@ -26,9 +29,10 @@ from ner.formats import (
     spacy_json,
 )
 from ner.formats.detection import detect
-from ner.formats.info import FormatInfo, Loss
+from ner.formats.info import FormatInfo, Loss, Read
+from ner.formats.offset_units import OffsetJudge
 from ner.formats.record import Record
-from ner.formats.source import Reading, ReadReport, Source, UnknownFormat
+from ner.formats.source import Reading, ReadReport, Source, UnknownFormat, opened_again
 from ner.spans import Example
 
 __all__ = [
@@ -88,8 +92,22 @@ def read_records(
     if info.read is None:
         raise UnknownFormat(line=1, problem=f"{info.title} is written only")
     report = ReadReport() if report is None else report
-    reading = Reading(allow_overlap, repair, on_error, report)
+    judge = OffsetJudge(partial(_ask_all, info.read, source)) if _can_read_again(source) else OffsetJudge()
+    reading = Reading(allow_overlap, repair, on_error, report, judge)
     return _counted(info.read(source, reading), report)
+
+
+def _can_read_again(source: Source) -> bool:
+    return isinstance(source, Path) or source.seekable()
+
+
+def _ask_all(read: Read, source: Source, judge: OffsetJudge) -> None:
+    """Let a judge hear of all spans of a file; what is wrong with them is for others to say."""
+    quiet = Reading(allow_overlap=True, on_error=lambda error: None, judge=judge)
+    with opened_again(source) as stream, suppress(FormatError):
+        for _ in read(stream, quiet):
+            if len(judge.sure) > 1:
+                break
 
 
 def _counted(records: Iterator[Record], report: ReadReport) -> Iterator[Record]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from ner.errors import BadInput
 from ner.formats.json_items import NotJsonl
+from ner.formats.offset_units import counts_differ
 from ner.formats.source import BadSpan, Reading
-from ner.span_errors import SpanBeyondEnd, SplitsCharacter, SurfaceMismatch
-from ner.spans import MAX_LABEL_LENGTH, MAX_SPANS, Span, read_spans
+from ner.spans import MAX_LABEL_LENGTH, MAX_SPANS, OffsetUnit, Span, read_spans
 
 _NAMES = {
     "start": ("start", "start_offset", "start_position"),
@@ -29,14 +29,30 @@ def record_text(value: object, line: int) -> str:
 
 
 def spans_of(text: str, items: object, line: int, reading: Reading) -> tuple[Span, ...]:
-    """The spans of a list; where they quote the text, a file that counts UTF-16 units is recognised."""
+    """The spans of a list, whether the file counts code points or, as its quotes show, UTF-16 units."""
     if not isinstance(items, list):
         raise NotJsonl(line=line, column=1, problem="spans are a list")
-    if (quick := faultless_spans(text, items)) is not None:
+    quick = faultless_spans(text, items)
+    if quick is not None and not counts_differ(text):
         return quick
     bodies = [_body(item) for item in items]
+    are_objects = all(isinstance(body, Mapping) for body in bodies)
+    unit = reading.judge.unit(text, bodies, line, otherwise="codepoint") if are_objects else "codepoint"
+    if quick is not None and unit == "codepoint":
+        return quick
+    return checked_spans(text, bodies, line, reading, unit)
+
+
+def checked_spans(
+    text: str, bodies: Sequence[object], line: int, reading: Reading, unit: OffsetUnit
+) -> tuple[Span, ...]:
+    """Spans in our form, whatever their offsets count."""
+    if unit == "utf16":
+        reading.ignore("offsets counted in UTF-16 units, which were converted")
+    elif (quick := faultless_spans(text, bodies)) is not None:
+        return quick
     try:
-        return _counted(text, bodies, reading)
+        return read_spans(text, bodies, allow_overlap=reading.allow_overlap, unit=unit)
     except BadInput as error:
         raise BadSpan(line=line, problem=str(error), cause=error.code) from error
 
@@ -70,24 +86,7 @@ def faultless_spans(text: str, items: Sequence[Any]) -> tuple[Span, ...] | None:
     return tuple(found) if len(found) <= MAX_SPANS else None
 
 
-def _counted(text: str, bodies: list[object], reading: Reading) -> tuple[Span, ...]:
-    try:
-        return read_spans(text, bodies, allow_overlap=reading.allow_overlap)
-    except (SurfaceMismatch, SpanBeyondEnd, SplitsCharacter):
-        quoted = all(isinstance(body, Mapping) and body.get("text") is not None for body in bodies)
-        if text.isascii() or not quoted:
-            raise
-        try:
-            spans = read_spans(text, bodies, allow_overlap=reading.allow_overlap, unit="utf16")
-        except BadInput:
-            spans = None
-        if spans is None:
-            raise
-        reading.ignore("offsets counted in UTF-16 units, which were converted")
-        return spans
-
-
-def _body(item: object) -> object:
+def _body(item: object) -> Any:
     if isinstance(item, Mapping):
         if item.keys() <= _OURS:
             return item

@@ -15,15 +15,14 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from ner.errors import BadInput
 from ner.formats.info import LOSSES, FormatInfo, Loss
 from ner.formats.json_items import Item, NotJsonl, json_items
-from ner.formats.json_spans import faultless_spans
+from ner.formats.json_spans import checked_spans
 from ner.formats.jsonl import id_of, name_of
-from ner.formats.offset_units import AmbiguousOffsets, OffsetJudge
+from ner.formats.offset_units import OffsetJudge
 from ner.formats.record import Record
-from ner.formats.source import BadSpan, Reading, Source, opened
-from ner.spans import OffsetUnit, Span, read_spans
+from ner.formats.source import Reading, Source, opened
+from ner.spans import OffsetUnit, Span
 
 Facts = Mapping[str, Any]
 
@@ -34,40 +33,16 @@ _KINDS = ("labels", "hypertextlabels")
 
 def read(source: Source, reading: Reading) -> Iterator[Record]:
     """One record for each task."""
-    judge = OffsetJudge()
     with opened(source) as stream:
         for line, item in json_items(stream, reading):
-            record = reading.attempt(_judged, item, line, reading, judge, stream)
+            record = reading.attempt(_record, item, line, reading)
             if record is not None:
                 yield record
 
 
-def _judged(item: Item, line: int, reading: Reading, judge: OffsetJudge, stream: BinaryIO) -> Record:
+def _record(item: Item, line: int, reading: Reading) -> Record:
     task = _Task(item, line)
-    try:
-        unit = task.unit(judge)
-    except AmbiguousOffsets:
-        if not stream.seekable():
-            raise
-        _look_ahead(stream, judge)
-        unit = task.unit(judge)
-    return task.record(reading, unit)
-
-
-def _look_ahead(stream: BinaryIO, judge: OffsetJudge) -> None:
-    """Let the whole file say what its offsets count."""
-    place = stream.tell()
-    stream.seek(0)
-    quiet = Reading(on_error=lambda error: None)
-    for line, item in json_items(stream, quiet):
-        quiet.attempt(_unit, item, line, judge)
-        if judge.known:
-            break
-    stream.seek(place)
-
-
-def _unit(item: Item, line: int, judge: OffsetJudge) -> OffsetUnit:
-    return _Task(item, line).unit(judge)
+    return task.record(reading, task.unit(reading.judge))
 
 
 class _Task:
@@ -139,21 +114,7 @@ class _Task:
             if not labels:
                 reading.ignore("span without a label")
             bodies += [span_body(value, label) | {"confidence": score} for label in labels]
-        if unit == "utf16":
-            reading.ignore("offsets counted in UTF-16 units, which were converted")
-        return spans_in(self.text, bodies, self.line, reading, unit)
-
-
-def spans_in(
-    text: str, bodies: list[dict[str, Any]], line: int, reading: Reading, unit: OffsetUnit
-) -> tuple[Span, ...]:
-    """Checked spans, whatever their offsets count."""
-    if unit == "codepoint" and (quick := faultless_spans(text, bodies)) is not None:
-        return quick
-    try:
-        return read_spans(text, bodies, allow_overlap=reading.allow_overlap, unit=unit)
-    except BadInput as error:
-        raise BadSpan(line=line, problem=str(error), cause=error.code) from error
+        return checked_spans(self.text, bodies, self.line, reading, unit)
 
 
 def span_body(value: Facts, label: object) -> dict[str, Any]:

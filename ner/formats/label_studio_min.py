@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 from ner.formats.info import LOSSES, FormatInfo, Loss, field_losses
 from ner.formats.json_items import Item, NotJsonl, json_items
+from ner.formats.json_spans import checked_spans
 from ner.formats.jsonl import id_of, name_of
-from ner.formats.label_studio import find_text, span_body, span_value, spans_in, write_array
-from ner.formats.offset_units import OffsetJudge
+from ner.formats.label_studio import find_text, span_body, span_value, write_array
 from ner.formats.record import Record
 from ner.formats.source import Reading, Source, opened
 
@@ -21,15 +21,14 @@ _WRITTEN = _THEIRS | {"text", "label"}
 
 def read(source: Source, reading: Reading) -> Iterator[Record]:
     """One record for each annotation."""
-    judge = OffsetJudge()
     with opened(source) as stream:
         for line, item in json_items(stream, reading):
-            record = reading.attempt(_record, item, line, reading, judge)
+            record = reading.attempt(_record, item, line, reading)
             if record is not None:
                 yield record
 
 
-def _record(item: Item, line: int, reading: Reading, judge: OffsetJudge) -> Record:
+def _record(item: Item, line: int, reading: Reading) -> Record:
     if not isinstance(item, dict):
         raise NotJsonl(line=line, column=1, problem="an annotation is an object with a text")
     facts: dict[str, Any] = item
@@ -37,12 +36,12 @@ def _record(item: Item, line: int, reading: Reading, judge: OffsetJudge) -> Reco
     values = [value for key in labelled for value in facts[key]]
     others = {key: value for key, value in facts.items() if key not in _THEIRS and key not in labelled}
     key, text = find_text(others, values, line)
-    unit = judge.unit(text, values, line) if "offset_unit" not in facts else "codepoint"
+    unit = reading.judge.unit(text, values, line) if "offset_unit" not in facts else "codepoint"
     bodies = [span_body(value, label) for value in values for label in value["labels"]]
     looked = bool(labelled) or "annotation_id" in facts
     return Record(
         text,
-        spans_in(text, bodies, line, reading, unit) if looked else None,
+        checked_spans(text, bodies, line, reading, unit) if looked else None,
         name_of(facts.get("id")),
         name_of(facts.get("annotator")),
         metadata={name: value for name, value in others.items() if name != key},

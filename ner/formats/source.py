@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
 from ner.errors import BadInput, FormatError
+from ner.formats.offset_units import OffsetJudge
 from ner.spans import Span, validate_spans
 
 Source = Path | BinaryIO
@@ -97,6 +98,8 @@ class Reading:
     #: Hears of each record that cannot be read; without it the first one ends the reading.
     on_error: Callable[[FormatError], None] | None = None
     report: ReadReport = field(default_factory=ReadReport)
+    #: Knows what the offsets of the file count.
+    judge: OffsetJudge = field(default_factory=OffsetJudge)
 
     def attempt(
         self, make: Callable[_Args, _Found], *args: _Args.args, **kwargs: _Args.kwargs
@@ -131,6 +134,19 @@ def opened(source: Source) -> Iterator[BinaryIO]:
             yield stream
     else:
         yield source
+
+
+@contextmanager
+def opened_again(source: Source) -> Iterator[BinaryIO]:
+    """The same bytes from their start, in the midst of reading them; a stream is put back to its place."""
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            yield stream
+    else:
+        place = source.tell()
+        source.seek(0)
+        yield source
+        source.seek(place)
 
 
 def refuse_utf16(start: bytes, encoding: str = "utf-8") -> None:
