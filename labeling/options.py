@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -12,9 +12,13 @@ import msgspec
 from feedback.models import Stratum
 from labeling.errors import OptionUnknown
 from ner.formats import FORMATS
+from ner.formats.fields import KEYS, PARTS
 
 SOURCE_LIMIT = 100
 _LABELS_LIMIT = 1_000
+_FIELD_LIMIT = 200
+#: Parts of a record that a file may be said to lack.
+MAY_BE_NOWHERE = ("id", "spans")
 
 
 class ImportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,6 +27,9 @@ class ImportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     format: str = "auto"
     #: A label of the file -> a label of the project, or null: spans of that label are left out.
     labels: dict[str, str | None] = {}
+    #: A part of a record (text, id, spans; of spans start, end, label) -> the field of the file it is in,
+    #: or null: there is none. What is not said is looked for where the format has it.
+    fields: dict[str, str | None] = {}
     #: Labels that the project lacks are added to it; for those who manage its labels.
     create_labels: bool = False
     #: Otherwise one bad record keeps the whole file out.
@@ -84,7 +91,7 @@ def export_formats() -> list[str]:
 
 
 def options_check(options: ImportOptions | ExportOptions) -> None:
-    """Raise OptionUnknown for a format or stratum that there is not, or a name that is too long."""
+    """Raise OptionUnknown for a format, stratum or field that there cannot be, or a name that is too long."""
     known = export_formats() if isinstance(options, ExportOptions) else ("auto", *import_formats())
     if options.format not in known:
         problem = f"{options.format[:30]!r} is no format; known are {', '.join(known)}."
@@ -100,3 +107,19 @@ def options_check(options: ImportOptions | ExportOptions) -> None:
         raise OptionUnknown(pointer="/source", problem=problem)
     if len(options.labels) > _LABELS_LIMIT:
         raise OptionUnknown(pointer="/labels", problem=f"At most {_LABELS_LIMIT} labels can be mapped.")
+    for problem in _field_problems(options.fields):
+        raise OptionUnknown(pointer="/fields", problem=problem)
+
+
+def _field_problems(fields: Mapping[str, str | None]) -> Iterator[str]:
+    for part, name in fields.items():
+        if part not in (*PARTS, *KEYS):
+            yield f"Fields hold {', '.join((*PARTS, *KEYS))}; {part[:30]!r} is none of these."
+        elif name is None and part not in MAY_BE_NOWHERE:
+            yield f"A file without {part} cannot be read; only id and spans may be null."
+        elif name is not None and (not 0 < len(name) <= _FIELD_LIMIT or "\x00" in name):
+            yield f"The name of the field for {part} has between 1 and {_FIELD_LIMIT} characters."
+    for parts in (PARTS, KEYS):
+        names = [fields[part] for part in parts if fields.get(part)]
+        if len(set(names)) < len(names):
+            yield f"One field holds one of {', '.join(parts)}, not two."

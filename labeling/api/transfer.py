@@ -139,7 +139,7 @@ class ImportsView(KeyView):
     """Bring a file in."""
 
     scope = ApiKey.Scope.IMPORT
-    parameters = ("file_name", "format", "labels", "source", *_FLAGS)
+    parameters = ("file_name", "format", "labels", "fields", "source", *_FLAGS)
 
     @extend_schema(
         operation_id="import_start",
@@ -166,6 +166,13 @@ class ImportsView(KeyView):
                 str,
                 OpenApiParameter.QUERY,
                 description='What becomes of labels, as JSON: `{"PERSON": "per", "MISC": null}`.',
+            ),
+            OpenApiParameter(
+                "fields",
+                str,
+                OpenApiParameter.QUERY,
+                description="Which fields of JSON Lines or of a table hold what, as JSON: "
+                '`{"text": "content", "id": "doc_id", "spans": null}`; of spans `start`, `end`, `label`.',
             ),
             OpenApiParameter("source", str, OpenApiParameter.QUERY, description="Who marked the spans."),
             _flag("keep_good_rows", "Leave bad records out instead of refusing the file."),
@@ -271,11 +278,12 @@ def _options(query: Mapping[str, str]) -> tuple[ImportOptions, bool]:
     flags = {name: _is_set(name, query[name]) for name in _FLAGS if name in query}
     dry_run = flags.pop("dry_run", False)
     values: dict[str, Any] = {name: query[name] for name in ("format", "source") if name in query}
-    if "labels" in query:
-        try:
-            values["labels"] = msgspec.json.decode(query["labels"])
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-            raise OptionUnknown(pointer="/labels", problem="labels is not JSON.") from error
+    for name in ("labels", "fields"):
+        if name in query:
+            try:
+                values[name] = msgspec.json.decode(query[name])
+            except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+                raise OptionUnknown(pointer=f"/{name}", problem=f"{name} is not JSON.") from error
     return options_read(ImportOptions, {**values, **flags}), dry_run
 
 

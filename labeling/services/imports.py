@@ -245,7 +245,8 @@ def _check(job: ImportJob, lease: Lease[ImportJob]) -> None:
     """Read the whole file; raise unless all of it, or all that was asked for, can be stored."""
     options = options_read(ImportOptions, job.options)
     label_set = label_set_current(project=job.project)
-    format = detect(job_folder(job) / UPLOAD) if options.format == "auto" else options.format
+    upload = job_folder(job) / UPLOAD
+    format = detect(upload, options.fields) if options.format == "auto" else options.format
     preparer = Preparer(
         project=job.project,
         known_labels=frozenset(label.name for label in labels_of(label_set=label_set)),
@@ -305,6 +306,7 @@ def _rows_write(
         repair=options.repair,
         on_error=partial(_refused, found),
         report=report,
+        fields=options.fields,
     )
     with file_new(folder / ROWS) as file:
         for record in records:

@@ -1,4 +1,4 @@
-"""A first look at an uploaded file: its first records as they would be stored, and its labels."""
+"""A first look at an uploaded file: its first records as they would be stored, its fields and its labels."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from django.utils.translation import gettext, gettext_lazy
 
 from corpus.selectors import label_set_current, labels_of, project_require
 from labeling.errors import FileGone
 from labeling.models import ImportJob
-from labeling.options import ImportOptions
+from labeling.options import MAY_BE_NOWHERE, ImportOptions
 from labeling.services.import_rows import Preparer, RowRefused
 from labeling.services.uploads import UPLOAD, job_folder
 from ner.errors import FormatError
-from ner.formats import Record, detect, read_records
+from ner.formats import Fields, Place, Record, detect, places_of, read_records
 from ner.spans import MAX_LABEL_LENGTH
 
 if TYPE_CHECKING:
@@ -38,6 +39,17 @@ _SAME = (
     frozenset({"art", "artifact", "work_of_art", "product"}),
 )
 
+
+#: What a form sends for a part that a file has no field for.
+NOWHERE = " "
+_WORDS = {
+    "text": gettext_lazy("Text is in"),
+    "id": gettext_lazy("Id is in"),
+    "spans": gettext_lazy("Spans are in"),
+    "start": gettext_lazy("A span's start is in"),
+    "end": gettext_lazy("A span's end is in"),
+    "label": gettext_lazy("A span's label is in"),
+}
 
 _NOT_IN_A_LABEL = re.compile(r"[\s\x00-\x1f\u202a-\u202e\u2066-\u2069<>]+")
 
@@ -75,6 +87,17 @@ class LabelFound:
     new_name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FieldFound:
+    """A part of the records, and the field of the file that it is read from."""
+
+    part: str
+    words: str
+    #: What a form sends, what is shown, and whether it is so now; nothing is sent for what is so anyway.
+    choices: list[tuple[str, str, bool]]
+    is_suggested: bool
+
+
 @dataclass
 class Preview:
     """What a first look at a file shows."""
@@ -83,6 +106,7 @@ class Preview:
     looked_at: int = 0
     is_all: bool = False
     shown: list[Shown] = field(default_factory=list)
+    fields: list[FieldFound] = field(default_factory=list)
     labels: list[LabelFound] = field(default_factory=list)
     problem: str = ""
     reviewed: int = 0
@@ -98,8 +122,10 @@ def import_preview(*, job: ImportJob, options: ImportOptions, user: User | None 
         raise FileGone()
     preview = Preview()
     try:
-        preview.format = detect(path) if options.format == "auto" else options.format
-        _look(job, options, preview)
+        preview.format = detect(path, options.fields) if options.format == "auto" else options.format
+        places = places_of(path, preview.format, options.fields)
+        preview.fields = [_field(place, options.fields) for place in places]
+        _look(job, options, preview, {**_likely(places), **options.fields})
     except FormatError as error:
         preview.problem = str(error)
     return preview
@@ -122,7 +148,27 @@ def label_name_clean(name: str) -> str:
     return _NOT_IN_A_LABEL.sub("_", name).strip("_")[:MAX_LABEL_LENGTH]
 
 
-def _look(job: ImportJob, options: ImportOptions, preview: Preview) -> None:
+def _likely(places: Iterable[Place]) -> dict[str, str | None]:
+    """What has to be said so that each part is read from where it most likely stands."""
+    said = {place.part: place.likely or None for place in places if place.likely != place.usual}
+    return {part: name for part, name in said.items() if name or part in MAY_BE_NOWHERE}
+
+
+def _field(place: Place, chosen: Fields) -> FieldFound:
+    now = (chosen[place.part] or "") if place.part in chosen else place.likely
+    choices = [(name, name) for name in place.names]
+    if place.part in MAY_BE_NOWHERE or not now:
+        choices.append((NOWHERE, gettext("Nowhere")))
+    unsaid = place.usual or NOWHERE if place.likely == place.usual else None
+    return FieldFound(
+        place.part,
+        str(_WORDS[place.part]),
+        [("" if value == unsaid else value, words, value == (now or NOWHERE)) for value, words in choices],
+        is_suggested=place.part not in chosen and bool(place.likely) and place.likely != place.usual,
+    )
+
+
+def _look(job: ImportJob, options: ImportOptions, preview: Preview, fields: Fields) -> None:
     names = [label.name for label in labels_of(label_set=label_set_current(project=job.project))]
     preparer = Preparer(
         project=job.project,
@@ -138,6 +184,7 @@ def _look(job: ImportJob, options: ImportOptions, preview: Preview) -> None:
         allow_overlap=True,
         repair=options.repair,
         on_error=refused.append,
+        fields=fields,
     )
     for record in itertools.islice(records, LOOK):
         preview.looked_at += 1

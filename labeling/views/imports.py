@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -30,10 +30,11 @@ from labeling.models import ImportJob, JobStatus
 from labeling.options import ImportOptions, import_formats, options_read
 from labeling.selectors.transfer import job_get, jobs_latest
 from labeling.services import import_cancel, import_start, import_upload
-from labeling.services.preview import Preview, import_preview, label_name_clean
+from labeling.services.preview import NOWHERE, Preview, import_preview, label_name_clean
 from labeling.services.uploads import size_shown
 from labeling.views.access import person_of, project_of
 from ner.formats import FORMATS
+from ner.formats.fields import KEYS, PARTS
 
 _READ = 1024 * 1024
 #: What a form sends for a label that is left out, or that the project is to get.
@@ -195,6 +196,7 @@ def _options(request: HttpRequest, project: Project) -> ImportOptions:
         {
             "format": sent.get("format", "auto"),
             "labels": labels,
+            "fields": _fields(sent),
             "create_labels": creates,
             "keep_good_rows": "keep_good_rows" in sent,
             "texts_only": "texts_only" in sent,
@@ -202,6 +204,14 @@ def _options(request: HttpRequest, project: Project) -> ImportOptions:
             "source": sent.get("source", "").strip(),
         },
     )
+
+
+def _fields(sent: QueryDict) -> dict[str, str | None]:
+    """The fields that were chosen, unless another format was chosen with them: they were the old one's."""
+    if sent.get("fields_of") != sent.get("format"):
+        return {}
+    choices = {part: sent.get(f"field_{part}", "") for part in (*PARTS, *KEYS)}
+    return {part: None if choice == NOWHERE else choice for part, choice in choices.items() if choice}
 
 
 def _preview(request: HttpRequest, job: ImportJob, options: ImportOptions) -> Preview | None:

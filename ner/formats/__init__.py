@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from ner.errors import FormatError
@@ -29,25 +30,32 @@ from ner.formats import (
     spacy_json,
 )
 from ner.formats.detection import detect
+from ner.formats.fields import NoFields, Place, field_places
 from ner.formats.info import FormatInfo, Loss, Read
 from ner.formats.offset_units import OffsetJudge
 from ner.formats.record import Record
-from ner.formats.source import Reading, ReadReport, Source, UnknownFormat, opened_again
+from ner.formats.source import Fields, Reading, ReadReport, Source, UnknownFormat, opened_again
 from ner.spans import Example
 
 __all__ = [
     "FORMATS",
+    "Fields",
     "Format",
     "FormatInfo",
     "Loss",
+    "Place",
     "ReadReport",
     "Record",
     "detect",
     "losses",
+    "places_of",
     "read_examples",
     "read_records",
     "write_records",
 ]
+
+#: Nobody has said where anything stands.
+NO_CHOICE: Fields = MappingProxyType({})
 
 #: A name in FORMATS.
 Format = str
@@ -81,19 +89,24 @@ def read_records(
     repair: bool = False,
     on_error: Callable[[FormatError], None] | None = None,
     report: ReadReport | None = None,
+    fields: Fields = NO_CHOICE,
 ) -> Iterator[Record]:
     """The records of a file, one at a time.
 
     The first bad record raises its error. With `on_error`, bad records are handed to it and left out; only
     what makes the rest of the file unreadable is raised then. `repair` mends invalid tag sequences.
+    `fields` say where text, id and spans stand in files that call them otherwise (`ner.formats.fields`).
     A stream is rewound to find its format out.
     """
-    info = _format(detect(source) if format == "auto" else format)
+    info = _format(detect(source, fields) if format == "auto" else format)
     if info.read is None:
         raise UnknownFormat(line=1, problem=f"{info.title} is written only")
+    if fields and info.fields is None:
+        known = ", ".join(name for name, other in FORMATS.items() if other.fields)
+        raise NoFields(line=1, format=info.name, formats=known)
     report = ReadReport() if report is None else report
-    judge = OffsetJudge(partial(_ask_all, info.read, source)) if _can_read_again(source) else OffsetJudge()
-    reading = Reading(allow_overlap, repair, on_error, report, judge)
+    ask_all = partial(_ask_all, info.read, source, fields) if _can_read_again(source) else None
+    reading = Reading(allow_overlap, repair, on_error, report, OffsetJudge(ask_all), fields)
     return _counted(info.read(source, reading), report)
 
 
@@ -101,9 +114,9 @@ def _can_read_again(source: Source) -> bool:
     return isinstance(source, Path) or source.seekable()
 
 
-def _ask_all(read: Read, source: Source, judge: OffsetJudge) -> None:
+def _ask_all(read: Read, source: Source, fields: Fields, judge: OffsetJudge) -> None:
     """Let a judge hear of all spans of a file; what is wrong with them is for others to say."""
-    quiet = Reading(allow_overlap=True, on_error=lambda error: None, judge=judge)
+    quiet = Reading(allow_overlap=True, on_error=lambda error: None, judge=judge, fields=fields)
     with opened_again(source) as stream, suppress(FormatError):
         for _ in read(stream, quiet):
             if len(judge.sure) > 1:
@@ -115,6 +128,18 @@ def _counted(records: Iterator[Record], report: ReadReport) -> Iterator[Record]:
         report.examples += 1
         report.spans += len(record.spans or ())
         yield record
+
+
+def places_of(source: Source, format: Format, fields: Fields = NO_CHOICE) -> list[Place]:
+    """Where text, id and spans may stand in a file, by its first rows; empty for formats without fields."""
+    info = _format(format).fields
+    if info is None:
+        return []
+    quiet = Reading(on_error=lambda error: None, fields=fields)
+    try:
+        return field_places(info.rows(source, quiet), info, fields)
+    except FormatError:  # reading it says what is wrong
+        return []
 
 
 def write_records(records: Iterable[Record], stream: BinaryIO, format: Format) -> None:

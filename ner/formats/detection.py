@@ -7,10 +7,11 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from ner.formats import conll, csv_text, gmb_csv
-from ner.formats.source import EmptyFile, NullCharacter, Source, UnknownFormat, numbered_lines, opened
+from ner.formats.source import EmptyFile, Fields, NullCharacter, Source, UnknownFormat, numbered_lines, opened
 
 _READ = "text, JSON, CSV, token columns, spaCy's DocBin and ZIP files of brat"
 _SAMPLE_BYTES = 65_536
@@ -24,8 +25,8 @@ _MAGIC = {
 }
 
 
-def detect(source: Source) -> str:
-    """The name of the format; a stream is rewound."""
+def detect(source: Source, fields: Fields = MappingProxyType({})) -> str:
+    """The name of the format; a stream is rewound. A table is known by its text column, chosen or usual."""
     if isinstance(source, Path) and source.is_dir():
         return "brat"
     with opened(source) as stream:
@@ -50,7 +51,7 @@ def detect(source: Source) -> str:
         return "conll"
     if first.lstrip().startswith(("{", "[")):
         return _json_dialect("\n".join(lines))
-    if delimiter := csv_text.delimiter_of(first):
+    if delimiter := csv_text.delimiter_of(first.encode("latin-1").decode(errors="replace"), fields):
         return "tsv" if delimiter == "\t" else "csv"
     return "text"
 

@@ -7,41 +7,44 @@ from typing import BinaryIO
 
 import msgspec
 
+from ner.formats.fields import FieldsInfo, Names, json_rows, named_items
 from ner.formats.info import LOSSES, FormatInfo, Loss, field_losses
-from ner.formats.json_items import Item, NotJsonl, json_items
+from ner.formats.json_items import Item, NotJsonl
 from ner.formats.json_spans import record_text, spans_of
 from ner.formats.jsonl import id_of, name_of
 from ner.formats.record import Record
 from ner.formats.source import Reading, Source, opened
 
-_SPANS = ("label", "labels", "entities")
-_KNOWN = frozenset(("id", "text", "relations", "Comments", *_SPANS))
+FIELDS = FieldsInfo({"text": ("text",), "id": ("id",), "spans": ("label", "labels", "entities")}, json_rows)
+_OTHERS = frozenset(("relations", "Comments"))
+_KNOWN = _OTHERS.union(*FIELDS.usual.values())
 
 
 def read(source: Source, reading: Reading) -> Iterator[Record]:
     """Both layouts, one a line or in one array."""
+    names = Names(reading.fields, FIELDS.usual, _OTHERS)
     with opened(source) as stream:
-        for line, item in json_items(stream, reading):
-            record = reading.attempt(_record, item, line, reading)
+        for line, item in named_items(stream, reading, names):
+            record = reading.attempt(_record, item, line, reading, names)
             if record is not None:
                 yield record
 
 
-def _record(item: Item, line: int, reading: Reading) -> Record:
+def _record(item: Item, line: int, reading: Reading, names: Names) -> Record:
     if not isinstance(item, dict):
         raise NotJsonl(line=line, column=1, problem="a record is an object with a text")
-    text = record_text(item.get("text"), line)
-    spans = next((item[name] for name in _SPANS if item.get(name) is not None), None)
-    relations = item.get("relations")
+    text, id, spans, rest = names.parts(item)
+    text = record_text(text, line, item)
+    relations = rest.get("relations")
     if isinstance(relations, list):
         for _ in relations:
             reading.ignore("relation")
     return Record(
         text,
         None if spans is None else spans_of(text, spans, line, reading),
-        name_of(item.get("id")),
-        comments=_comments(item.get("Comments"), line),
-        metadata={key: value for key, value in item.items() if key not in _KNOWN},
+        name_of(id),
+        comments=_comments(rest.get("Comments"), line),
+        metadata={key: value for key, value in rest.items() if key not in names.known},
         place=line,
     )
 
@@ -82,4 +85,5 @@ INFO = FormatInfo(
     read,
     write,
     losses,
+    FIELDS,
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ner.formats.fields import FieldsInfo
 from ner.formats.record import Record
 from ner.formats.source import Reading, Source
 
@@ -87,6 +88,8 @@ class FormatInfo:
     read: Read | None
     write: Write | None
     losses: Callable[[Record], Iterator[Loss]]
+    #: How its records call their fields, where they have named ones that may be chosen otherwise.
+    fields: FieldsInfo | None = None
 
     @property
     def reads(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from ner.errors import BadInput
@@ -11,27 +12,39 @@ from ner.formats.offset_units import counts_differ
 from ner.formats.source import BadSpan, Reading
 from ner.spans import MAX_LABEL_LENGTH, MAX_SPANS, OffsetUnit, Span, read_spans
 
-_NAMES = {
+#: What the tools we know call the parts of a span.
+SPAN_KEYS = {
     "start": ("start", "start_offset", "start_position"),
     "end": ("end", "end_offset", "end_position"),
     "label": ("label", "entity_type"),
     "text": ("text", "entity_value"),
     "confidence": ("confidence", "score"),
 }
-_OURS = frozenset(_NAMES)
+_OURS = frozenset(SPAN_KEYS)
+#: So many names of fields are told in an error.
+_TOLD = 20
 
 
-def record_text(value: object, line: int) -> str:
-    """The text of a record."""
+def record_text(value: object, line: int, names: Iterable[str] = ()) -> str:
+    """The text of a record that has fields of these names."""
     if isinstance(value, str):
         return value
-    raise NotJsonl(line=line, column=1, problem="a record needs a text, which is a string")
+    known = f"; its fields are {told(names)}" if names else ""
+    raise NotJsonl(line=line, column=1, problem=f"a record needs a text, which is a string{known}")
+
+
+def told(names: Iterable[str]) -> str:
+    """Names of fields for an error."""
+    listed = [name if len(name) <= 40 else f"{name[:40]}…" for name in islice(names, _TOLD + 1)]
+    return ", ".join(listed[:_TOLD]) + (" and more" if len(listed) > _TOLD else "") or "none"
 
 
 def spans_of(text: str, items: object, line: int, reading: Reading) -> tuple[Span, ...]:
     """The spans of a list, whether the file counts code points or, as its quotes show, UTF-16 units."""
     if not isinstance(items, list):
         raise NotJsonl(line=line, column=1, problem="spans are a list")
+    if keys := reading.span_keys:
+        items = [_renamed(item, keys) for item in items]
     quick = faultless_spans(text, items)
     if quick is not None and not counts_differ(text):
         return quick
@@ -86,11 +99,19 @@ def faultless_spans(text: str, items: Sequence[Any]) -> tuple[Span, ...] | None:
     return tuple(found) if len(found) <= MAX_SPANS else None
 
 
+def _renamed(item: object, keys: Mapping[str, str]) -> object:
+    """A span whose keys somebody has named, under our names; what it lacks stays missing."""
+    if not isinstance(item, Mapping):
+        return item
+    body = {name: value for name, value in _body(item).items() if name not in keys}
+    return body | {ours: item[theirs] for ours, theirs in keys.items() if theirs in item}
+
+
 def _body(item: object) -> Any:
     if isinstance(item, Mapping):
         if item.keys() <= _OURS:
             return item
-        return {name: item[key] for name, keys in _NAMES.items() for key in keys if key in item}
+        return {name: item[key] for name, keys in SPAN_KEYS.items() for key in keys if key in item}
     if isinstance(item, list):
         return dict(zip(("start", "end", "label"), item, strict=False))
     return item

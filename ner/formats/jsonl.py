@@ -13,24 +13,27 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from ner.formats.fields import FieldsInfo, Names, first, json_rows, named_items
 from ner.formats.info import FormatInfo, Loss
-from ner.formats.json_items import Item, NotJsonl, json_items
+from ner.formats.json_items import Item, NotJsonl
 from ner.formats.json_spans import record_text, span_bodies, spans_of
 from ner.formats.record import Record
 from ner.formats.source import Reading, Source, opened
 
-_TEXT = ("text", "full_text")
-_SPANS = ("spans", "entities", "label", "labels")
+FIELDS = FieldsInfo(
+    {"text": ("text", "full_text"), "id": ("id",), "spans": ("spans", "entities", "label", "labels")},
+    json_rows,
+)
 _SOURCE = ("source", "template_id")
-_OURS = frozenset(("text", "spans", "id", "annotator", "predicted", "model", "source", "comments"))
-_KNOWN = _OURS.union(_TEXT, _SPANS, _SOURCE, ("metadata",))
+_OTHERS = frozenset(("annotator", "predicted", "model", "comments", *_SOURCE))
 
 
 def read(source: Source, reading: Reading) -> Iterator[Record]:
     """Texts with all that is known of them."""
+    names = Names(reading.fields, FIELDS.usual, _OTHERS)
     with opened(source) as stream:
-        for line, item in json_items(stream, reading):
-            record = reading.attempt(_record, item, line, reading)
+        for line, item in named_items(stream, reading, names):
+            record = reading.attempt(_record, item, line, reading, names)
             if record is not None:
                 yield record
 
@@ -47,30 +50,24 @@ def losses(record: Record) -> Iterator[Loss]:
     return iter(())
 
 
-def _record(item: Item, line: int, reading: Reading) -> Record:
+def _record(item: Item, line: int, reading: Reading, names: Names) -> Record:
     if not isinstance(item, dict):
         raise NotJsonl(line=line, column=1, problem="a record is an object with a text")
-    text = record_text(_first(item, _TEXT), line)
-    spans, predicted = _first(item, _SPANS), item.get("predicted")
+    text, id, spans, rest = names.parts(item)
+    text = record_text(text, line, item)
+    predicted = rest.get("predicted")
     return Record(
         text,
         None if spans is None else spans_of(text, spans, line, reading),
-        name_of(item.get("id")),
-        name_of(item.get("annotator")),
+        name_of(id),
+        name_of(rest.get("annotator")),
         None if predicted is None else spans_of(text, predicted, line, reading),
-        name_of(item.get("model")),
-        name_of(_first(item, _SOURCE)),
-        _comments(item.get("comments"), line),
-        {} if item.keys() <= _OURS else _metadata(item),
+        name_of(rest.get("model")),
+        name_of(first(rest, _SOURCE)),
+        _comments(rest.get("comments"), line),
+        {} if rest.keys() <= names.known else _metadata(rest, names.known),
         line,
     )
-
-
-def _first(record: Mapping[str, object], names: tuple[str, ...]) -> object:
-    for name in names:
-        if name in record:
-            return record[name]
-    return None
 
 
 def name_of(value: object) -> str:
@@ -97,8 +94,8 @@ def _comments(value: object, line: int) -> tuple[str, ...]:
     raise NotJsonl(line=line, column=1, problem="comments are a list of strings")
 
 
-def _metadata(item: Mapping[str, object]) -> dict[str, object]:
-    others = {key: value for key, value in item.items() if key not in _KNOWN}
+def _metadata(item: Mapping[str, object], known: frozenset[str]) -> dict[str, object]:
+    others = {key: value for key, value in item.items() if key not in known and key != "metadata"}
     own = item.get("metadata")
     if isinstance(own, dict):
         return others | own
@@ -130,4 +127,5 @@ INFO = FormatInfo(
     read,
     write,
     losses,
+    FIELDS,
 )

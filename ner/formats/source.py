@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,8 @@ from ner.formats.offset_units import OffsetJudge
 from ner.spans import Span, validate_spans
 
 Source = Path | BinaryIO
+#: A part of a record -> the field of a file that holds it, or None: the file has nothing of it.
+Fields = Mapping[str, str | None]
 _Args = ParamSpec("_Args")
 _Found = TypeVar("_Found")
 
@@ -100,6 +102,13 @@ class Reading:
     report: ReadReport = field(default_factory=ReadReport)
     #: Knows what the offsets of the file count.
     judge: OffsetJudge = field(default_factory=OffsetJudge)
+    #: Where parts of a record stand, where somebody has said so.
+    fields: Fields = field(default_factory=dict)
+
+    @property
+    def span_keys(self) -> dict[str, str]:
+        """What the keys of spans that are objects are called, where somebody has said so."""
+        return {part: name for part in ("start", "end", "label") if (name := self.fields.get(part))}
 
     def attempt(
         self, make: Callable[_Args, _Found], *args: _Args.args, **kwargs: _Args.kwargs

@@ -26,6 +26,12 @@ GOLD = jsonl(
     row("عاشت آدا في لندن 🎉", (12, 16, "geo"), id="a4"),
 )
 
+#: The same under other names, and with two fields that could be the text.
+OTHERWISE = jsonl(
+    {"body": "Ada moved to London.", "title": "Of Ada", "doc_id": "a1", "ents": [[13, 19, "geo"]]},
+    {"body": "Nobody is named here.", "title": "Of no one", "doc_id": "a2", "ents": []},
+)
+
 DROP = """([content, name]) => {
   const data = new DataTransfer();
   data.items.add(new File([content], name));
@@ -128,6 +134,69 @@ def test_the_keyboard_alone_brings_a_file_in_and_takes_one_out(ada_at_work: Revi
     rows = [json.loads(line) for line in Path(download.value.path()).read_bytes().splitlines()]
     assert [r["id"] for r in rows] == ["a1", "a2", "a4"]
     assert rows[2]["spans"][0]["text"] == "لندن"
+
+
+def test_a_file_with_other_fields_is_read_as_somebody_chooses(ada_at_work: Reviewer) -> None:
+    page = ada_at_work.page
+    page.goto(f"{ada_at_work.home}imports/")
+    page.evaluate(DROP, [OTHERWISE.decode(), "texts.jsonl"])
+    page.get_by_role("heading", name="The first records").wait_for()
+    text, spans = page.get_by_label("Text is in"), page.get_by_label("Spans are in")
+    assert (text.input_value(), spans.input_value()) == ("body", "ents")
+    assert page.locator(".records mark").all_inner_texts() == ["LondonGEO"]
+    assert violations(page) == []
+    picture(page, "import-fields")
+    # The records are shown anew at once, and other choices are kept.
+    page.get_by_label("Who marked the spans").fill("Lyon")
+    spans.select_option(label="Nowhere")
+    page.get_by_text("nobody has looked at it").first.wait_for()
+    text.select_option("title")
+    page.locator(".records").get_by_text("Of no one").wait_for()
+    assert page.locator(".records mark").count() == 0
+    assert page.get_by_label("Who marked the spans").input_value() == "Lyon"
+    assert page.locator("[data-look-said]").inner_text() == "The first records are shown anew."
+    # What another format calls a field is no choice of this one.
+    page.get_by_label("Format").select_option(label="Plain text")
+    page.locator(".records").get_by_text('{"body"').first.wait_for()
+    assert text.count() == 0
+    page.get_by_label("Format").select_option("auto")
+    page.locator(".records mark").wait_for()
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_text("Waiting for a worker").first.wait_for()
+    worked_off(ImportJob)
+    page.get_by_role("heading", name="What was stored").wait_for()
+    assert set(Document.objects.values_list("external_id", "text")) == {
+        ("a1", "Ada moved to London."),
+        ("a2", "Nobody is named here."),
+    }
+
+
+def test_the_keyboard_alone_chooses_the_fields(ada_at_work: Reviewer) -> None:
+    page = ada_at_work.page
+    page.goto(f"{ada_at_work.home}imports/")
+    page.evaluate(DROP, [OTHERWISE.decode(), "texts.jsonl"])
+    page.get_by_role("heading", name="The first records").wait_for()
+    page.get_by_label("Who marked the spans").focus()
+    ada_at_work.press("Tab")
+    assert page.evaluate("() => document.activeElement.id") == "field-text"
+    ada_at_work.press("ArrowDown")
+    page.locator(".records").get_by_text("Of no one").wait_for()
+    # The hand is where it was: the next keys go on from there.
+    assert page.evaluate("() => document.activeElement.id") == "field-text"
+    ada_at_work.press("ArrowUp")
+    page.locator(".records").get_by_text("Nobody is named here.").wait_for()
+    ada_at_work.press("Tab")
+    ada_at_work.press("Tab")
+    assert page.evaluate("() => document.activeElement.id") == "field-spans"
+    page.keyboard.type("Now")
+    page.get_by_text("nobody has looked at it").first.wait_for()
+    page.get_by_role("button", name="Import", exact=True).focus()
+    ada_at_work.press("Enter")
+    page.get_by_text("Waiting for a worker").first.wait_for()
+    worked_off(ImportJob)
+    page.get_by_role("heading", name="What was stored").wait_for()
+    assert Document.objects.count() == 2
+    assert not Correction.objects.exists()
 
 
 def test_a_file_that_is_no_text_says_so(ada_at_work: Reviewer) -> None:

@@ -20,7 +20,7 @@ from labeling.models import ExportJob, JobStatus
 from labeling.options import ExportOptions
 from labeling.selectors.exports import export_snapshot
 from labeling.services import export_cancel, export_open, export_run, export_start
-from labeling.services.uploads import MANIFEST, files_remove, job_folder
+from labeling.services.uploads import EXPORT, MANIFEST, files_remove, job_folder
 from tests.labeling.transfer import imported, jsonl, row
 
 # The snapshot is read on a connection of its own, which sees what is committed.
@@ -140,3 +140,21 @@ def test_a_link_in_place_of_the_file_is_not_followed(project: Project, tmp_path:
     path.symlink_to("/etc/passwd")
     with pytest.raises(FileGone):
         export_open(job=job)
+
+
+def test_a_failed_export_leaves_no_half_of_its_file(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported(project, tmp_path, GOLD)
+    job = export_start(project=project, options={}, publish=False)
+
+    def full(*arguments: Any) -> None:
+        assert (job_folder(job) / EXPORT).exists()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("labeling.services.exports.write_records", full)
+    export_run(job_id=job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "disk")
+    assert not (job_folder(job) / EXPORT).exists()
+    assert AuditEvent.objects.latest("number").action == "export.fail"

@@ -122,3 +122,25 @@ def test_what_goes_out_is_what_came_in(champion: ModelVersion, tmp_path: Path) -
     assert {name: written_row[name] for name in row} == row
     assert "1 records" in said.getvalue()
     assert json.loads((tmp_path / "out.jsonl.manifest.json").read_bytes())["records"] == 1
+
+
+def test_fields_come_mapped_by_a_file(champion: ModelVersion, tmp_path: Path) -> None:
+    path = written(tmp_path, "comentario;codigo\nAda 🎉 wrote;7\n", "texts.csv")
+    fields = written(tmp_path, '{"text": "comentario", "id": "codigo"}', "fields.json")
+    assert "csv: 1 records read; 1 texts are new" in run(path, fields=fields)
+    assert Document.objects.values_list("external_id", "text").get() == ("7", "Ada 🎉 wrote")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ('{"text": "comment"}', r"unknown_field.*'comment'.*comentario, codigo"),
+        ('{"txt": "comentario"}', "invalid_option.*text, id, spans"),
+        ("{", "invalid_fields.*is not JSON"),
+    ],
+)
+def test_fields_that_do_not_fit_are_said(project: Project, tmp_path: Path, fields: str, said: str) -> None:
+    path = written(tmp_path, "comentario;codigo\nAda wrote;7\n", "texts.csv")
+    with pytest.raises(CommandError, match=said):
+        run(path, fields=written(tmp_path, fields, "fields.json"), format="csv")
+    assert not Document.objects.exists()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.db.models.functions import Now
 
 from audit.models import AuditEvent
@@ -369,3 +370,97 @@ def test_a_model_elsewhere_is_a_name_that_nobody_can_deploy(project: Project) ->
     with pytest.raises(VersionExternal):
         deployment_set(project=project, slot="champion", version=version, actor=SYSTEM, reason="x")
     assert not Deployment.objects.exists()
+
+
+OTHERWISE = jsonl(
+    {"content": "Ada in Rome", "doc_id": 7, "annotations": [{"from": 0, "to": 3, "kind": "per"}]},
+    {"content": "Nobody"},
+)
+FIELDS = {
+    "text": "content",
+    "id": "doc_id",
+    "spans": "annotations",
+    "start": "from",
+    "end": "to",
+    "label": "kind",
+}
+
+
+def test_fields_that_are_called_otherwise_are_read_as_somebody_says(project: Project, tmp_path: Path) -> None:
+    job = imported(project, tmp_path, OTHERWISE, fields=FIELDS)
+    assert job.status == JobStatus.DONE, job.error
+    assert [(d.external_id, d.text) for d in Document.objects.order_by("created_at")] == [
+        ("7", "Ada in Rome"),
+        ("", "Nobody"),
+    ]
+    assert [span["text"] for span in Correction.objects.get().spans] == ["Ada"]
+
+
+def test_a_field_that_the_file_lacks_fails_the_import_with_those_it_has(
+    project: Project, tmp_path: Path
+) -> None:
+    job = imported(project, tmp_path, OTHERWISE, fields={**FIELDS, "id": "doc_di"}, keep_good_rows=True)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "unknown_field")
+    assert "content, doc_id, annotations" in job.error
+    assert not Document.objects.exists()
+
+
+def test_fields_of_a_format_that_has_none_fail_the_import(project: Project, tmp_path: Path) -> None:
+    job = imported(project, tmp_path, b"Ada B-per\nran O\n", fields={"text": "content"})
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "no_fields")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"txt": "content"},
+        {"text": None},
+        {"start": None},
+        {"text": ""},
+        {"text": "x" * 201},
+        {"text": "a\x00"},
+        {"text": "content", "id": "content"},
+        {"start": "at", "end": "at"},
+        {"text": 5},
+        ["text"],
+    ],
+)
+def test_fields_that_cannot_be_are_refused_before_anything_is_read(fields: Any) -> None:
+    with pytest.raises(OptionUnknown) as refused:
+        options_read(ImportOptions, {"fields": fields})
+    assert refused.value.code == "invalid_option"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(OSError(28, "No space left on device"), "disk"), (RuntimeError("?"), "internal_error")],
+)
+def test_a_failed_dry_run_is_told_in_its_row_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    job, _ = import_start(job=upload(project), options={}, dry_run=True, publish=False)
+    before = AuditEvent.objects.count()
+
+    def fail(**arguments: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("labeling.services.imports.rows_foresee", fail)
+    import_run(job_id=job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.error_code) == (JobStatus.FAILED, code)
+    assert AuditEvent.objects.count() == before
+
+
+def test_a_lost_database_leaves_the_job_for_the_next_worker(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, _ = import_start(job=upload(project), options={}, publish=False)
+
+    def lost(**arguments: Any) -> Any:
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr("labeling.services.imports.rows_store", lost)
+    with pytest.raises(OperationalError):
+        import_run(job_id=job.pk)
+    job.refresh_from_db()
+    assert job.status == JobStatus.RUNNING

@@ -78,6 +78,14 @@ def test_labels_are_mapped_by_the_query(caller: Client) -> None:
     assert [s["label"] for c in Correction.objects.all() for s in c.spans] == ["org"]
 
 
+def test_fields_are_mapped_by_the_query(caller: Client) -> None:
+    content = jsonl({"content": "Ada in Rome", "doc_id": 7, "ents": [[0, 3, "per"]]})
+    job = send(caller, content, '?fields={"text":"content","id":"doc_id","spans":"ents"}').json()
+    import_run(job_id=job["id"])
+    assert Document.objects.values_list("text", "external_id").get() == ("Ada in Rome", "7")
+    assert Correction.objects.get().spans[0]["text"] == "Ada"
+
+
 def test_a_dry_run_stores_nothing(caller: Client) -> None:
     job = send(caller, query="?dry_run=true").json()
     import_run(job_id=job["id"])
@@ -100,6 +108,8 @@ def test_bad_records_are_listed(caller: Client) -> None:
         ("?format=exe", "invalid_option"),
         ("?labels=[", "invalid_option"),
         ("?labels=[]", "invalid_option"),
+        ("?fields={", "invalid_option"),
+        ('?fields={"txt":"content"}', "invalid_option"),
         ("?dry_run=yes", "invalid_option"),
         ("?create_labels=true", "unknown_parameter"),
         ("?path=/etc/passwd", "unknown_parameter"),

@@ -242,3 +242,92 @@ def test_an_export_is_chosen_judged_written_and_downloaded(
 def test_a_file_that_is_not_written_yet_is_not_there(web: Client, project: Project) -> None:
     job = export_start(project=project, options={}, publish=False)
     assert web.get(reverse("labeling:export_file", args=["orchard", job.pk])).status_code == 404
+
+
+OTHERWISE = jsonl(
+    {
+        "body": "Ada in Rome",
+        "doc_id": "a1",
+        "title": "Of Ada",
+        "ents": [{"begin": 0, "stop": 3, "tag": "per"}],
+    },
+    {"body": "Nothing else", "doc_id": "a2", "title": "Of no one", "ents": []},
+)
+
+
+def selected(page: str) -> dict[str, tuple[str, str]]:
+    """Of each field's select what is chosen: what is sent, and what is read."""
+    found = {}
+    for part, options in re.findall(r'<select[^>]*name="field_(\w+)"[^>]*>(.*?)</select>', page, re.DOTALL):
+        ((value, words),) = re.findall(r'<option value="([^"]*)"\s+selected>([^<]*)<', options)
+        found[part] = value, words
+    return found
+
+
+def test_a_file_whose_fields_are_called_otherwise_is_shown_as_it_most_likely_is(
+    web: Client, project: Project
+) -> None:
+    page = page_of(web, sent(web, OTHERWISE))
+    assert selected(page) == {
+        "text": ("body", "body"),
+        "id": ("doc_id", "doc_id"),
+        "spans": ("ents", "ents"),
+        "start": ("begin", "begin"),
+        "end": ("stop", "stop"),
+        "label": ("tag", "tag"),
+    }
+    assert 'class="state bad"' not in page
+    assert page.count("<mark") == 1
+
+
+def test_another_choice_of_fields_shows_the_records_anew_and_is_the_jobs(
+    web: Client, project: Project
+) -> None:
+    job = sent(web, OTHERWISE)
+    address = reverse("labeling:import", args=["orchard", job.pk])
+    choices = {
+        "format": "auto",
+        "fields_of": "auto",
+        "field_text": "title",
+        "field_id": "doc_id",
+        "field_spans": " ",
+    }
+    page = web.post(address, {**choices, "action": "look"}).content.decode()
+    assert selected(page) == {
+        "text": ("title", "title"),
+        "id": ("doc_id", "doc_id"),
+        "spans": (" ", "Nowhere"),
+    }
+    assert "Of no one" in page
+    web.post(address, {**choices, "action": "store"})
+    import_run(job_id=job.pk)
+    job.refresh_from_db()
+    assert job.options["fields"] == {"text": "title", "id": "doc_id", "spans": None}
+    assert set(Document.objects.values_list("external_id", "text")) == {("a1", "Of Ada"), ("a2", "Of no one")}
+    assert not Correction.objects.exists()
+
+
+def test_what_is_read_anyway_is_no_choice(web: Client, project: Project) -> None:
+    job = sent(web)
+    page = page_of(web, job)
+    assert selected(page) == {"text": ("", "text"), "id": ("", "id"), "spans": ("", "spans")}
+    nothing = {"field_text": "", "field_id": "", "field_spans": ""}
+    web.post(
+        reverse("labeling:import", args=["orchard", job.pk]),
+        {**nothing, "action": "store", "format": "auto", "fields_of": "auto", "label": "PERSON", "to": "per"},
+    )
+    job.refresh_from_db()
+    assert job.options["fields"] == {}
+
+
+def test_fields_that_were_chosen_for_another_format_are_forgotten(web: Client, project: Project) -> None:
+    job = sent(web, b"body,doc_id\nAda,a1\n")
+    address = reverse("labeling:import", args=["orchard", job.pk])
+    choices = {"action": "look", "format": "text", "fields_of": "auto", "field_text": "body"}
+    page = web.post(address, choices).content.decode()
+    assert selected(page) == {}
+    assert "body,doc_id" in page
+
+
+def test_formats_without_fields_have_none_to_choose(web: Client, project: Project) -> None:
+    assert selected(page_of(web, sent(web, b"Ada B-per\nran O\n"))) == {}

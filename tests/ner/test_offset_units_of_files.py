@@ -36,7 +36,7 @@ def file(format: str, *cases: Case) -> bytes:
             rows.append({"text": text, name: [{**span, "label": "per"}]})
     if format == "csv":
         cells = (json.dumps(row["spans"]).replace('"', '""') for row in rows)
-        return "text,spans\n".encode() + b"".join(
+        return b"text,spans\n" + b"".join(
             f'{row["text"]},"{cell}"\n'.encode() for row, cell in zip(rows, cells, strict=True)
         )
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)

@@ -39,6 +39,13 @@ class Command(BaseCommand):
             metavar="MAP.JSON",
             help='what becomes of labels: {"PERSON": "per", "MISC": null}; null leaves its spans out',
         )
+        parser.add_argument(
+            "--fields",
+            type=Path,
+            metavar="MAP.JSON",
+            help='where JSON Lines or a table has what: {"text": "content", "id": "doc_id", "spans": null};'
+            " of spans that are objects also start, end, label; null: nowhere",
+        )
         parser.add_argument("--create-labels", action="store_true", help="add labels that the project lacks")
         parser.add_argument("--texts-only", action="store_true", help="leave all labels behind")
         parser.add_argument("--repair", action="store_true", help="mend invalid tag sequences")
@@ -69,20 +76,13 @@ class Command(BaseCommand):
         self._report(job, project)
 
     def _options(self, options: Mapping[str, Any]) -> ImportOptions:
-        labels: Any = {}
-        if options["labels"] is not None:
-            try:
-                labels = json.loads(options["labels"].read_text("utf-8"))
-            except OSError as error:
-                raise CommandError(f"unreadable_file: {error.strerror}: {options['labels']}") from error
-            except ValueError as error:
-                raise CommandError(f"invalid_labels: {options['labels']} is not JSON: {error}") from error
+        maps = {name: _map(name, options[name]) for name in ("labels", "fields")}
         values = {
             name: options[name]
             for name in ("format", "create_labels", "keep_good_rows", "texts_only", "repair", "source")
         }
         try:
-            return options_read(ImportOptions, {**values, "labels": labels})
+            return options_read(ImportOptions, {**values, **maps})
         except DomainError as error:
             raise CommandError(f"{error.code}: {error.detail}") from error
 
@@ -114,6 +114,18 @@ class Command(BaseCommand):
             return
         filled = queue_fill(project=project)
         self.stdout.write(f"{filled.queued} queued for review")
+
+
+def _map(name: str, path: Path | None) -> Any:
+    """What a file maps to what, as JSON."""
+    if path is None:
+        return {}
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise CommandError(f"unreadable_file: {error.strerror}: {path}") from error
+    except ValueError as error:
+        raise CommandError(f"invalid_{name}: {path} is not JSON: {error}") from error
 
 
 def project_named(slug: str) -> Project:
