@@ -8,27 +8,18 @@ import uuid
 import pghistory
 import pgtrigger
 from django.conf import settings
-from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Left, Lower
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-#: Words of a text are found by search as far as this.
-SEARCHED_CHARACTERS = 60_000
 MOST_ANNOTATORS = 10
 
 
 def new_hash_key() -> str:
     """256 random bits, hex: the key under which a project's texts are hashed."""
     return secrets.token_hex(32)
-
-
-def text_vector(path: str = "text") -> SearchVector:
-    """The words of a text as the search index holds them; a query must say exactly the same."""
-    return SearchVector(Left(path, SEARCHED_CHARACTERS), config="simple")
 
 
 # The key is no history: a copy that outlives an erasure would let hashes be checked against guesses.
@@ -219,7 +210,8 @@ class Document(models.Model):
     """One immutable text. Offsets everywhere count its code points."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="documents")
+    # Its indexes below begin with the project.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="documents", db_index=False)
     text = models.TextField()
     text_hash = models.CharField(
         max_length=64, help_text=_("HMAC-SHA-256 of the text under the project's key.")
@@ -238,9 +230,6 @@ class Document(models.Model):
         ]
         indexes = [
             models.Index(fields=["project", "-created_at"], name="document_newest_first"),
-            # Only the beginning: a tsvector holds 1 MiB, and the letters of a longer text could exceed it
-            # (4 bytes each, three times over in addresses with hyphens), which would refuse the text itself.
-            GinIndex(text_vector(), name="document_words"),
         ]
         triggers = [
             # Every stored offset counts into this text: changing it would move all of them. Redaction

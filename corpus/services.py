@@ -297,60 +297,78 @@ def documents_known(*, project: Project, hashes: Sequence[str]) -> dict[str, tup
         return {text_hash: (pk, erased) for text_hash, pk, erased in cursor.fetchall()}
 
 
-def documents_store(
-    *, project: Project, drafts: Sequence[DocumentDraft], source: str = "import", language: str = "en"
-) -> list[StoredDocument]:
-    """`document_store` for many checked texts at once, by COPY; the answer is in the order of the drafts.
+def documents_place(*, project: Project, drafts: Sequence[DocumentDraft]) -> list[StoredDocument]:
+    """Where each of many checked texts is stored, or will be by `documents_insert` in the same transaction.
 
-    Call it inside a transaction, and repeat that when somebody else stored one of the texts meanwhile
-    (IntegrityError). Texts of one call keep their order: each is a microsecond younger than the one before.
+    Repeat the transaction when somebody else stored one of the texts meanwhile (IntegrityError).
     """
     known = documents_known(project=project, hashes=[draft.text_hash for draft in drafts])
-    stored: dict[str, StoredDocument] = {
+    placed: dict[str, StoredDocument] = {
         text_hash: StoredDocument(pk, is_new=False, is_erased=erased)
         for text_hash, (pk, erased) in known.items()
     }
-    now = timezone.now()
-    rows: list[tuple[str, ...]] = []
     answer: list[StoredDocument] = []
     for draft in drafts:
-        found = stored.get(draft.text_hash)
+        found = placed.get(draft.text_hash)
         if found is None:
             pk = uuid.uuid4()
-            at = (now + timedelta(microseconds=len(rows))).isoformat()
-            rows.append(
-                (
-                    str(pk),
-                    str(project.pk),
-                    draft.text,
-                    draft.text_hash,
-                    source,
-                    draft.external_id,
-                    language,
-                    draft.metadata,
-                    at,
-                )
-            )
             # Met again further down in the same call, it is known.
-            stored[draft.text_hash] = StoredDocument(pk, is_new=False)
+            placed[draft.text_hash] = StoredDocument(pk, is_new=False)
             found = StoredDocument(pk, is_new=True)
         answer.append(found)
+    return answer
+
+
+def documents_insert(
+    *,
+    project: Project,
+    drafts: Sequence[DocumentDraft],
+    placed: Sequence[StoredDocument],
+    source: str = "import",
+    language: str = "en",
+) -> None:
+    """Store those of the drafts that are new, by COPY.
+
+    Texts of one call keep their order: each is a microsecond younger than the one before.
+    """
+    now = timezone.now()
+    new = [(draft, place) for draft, place in zip(drafts, placed, strict=True) if place.is_new]
+    rows = [
+        (
+            str(place.id),
+            str(project.pk),
+            draft.text,
+            draft.text_hash,
+            source,
+            draft.external_id,
+            language,
+            draft.metadata,
+            (now + timedelta(microseconds=number)).isoformat(),
+        )
+        for number, (draft, place) in enumerate(new)
+    ]
     columns = (
         *("id", "project_id", "text", "text_hash", "source"),
         *("external_id", "language", "metadata", "created_at"),
     )
     rows_copy(model=Document, columns=columns, rows=rows)
-    return answer
 
 
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_COPY_NULL = "\\N"
 
 
-def _copy_cell(cell: str | None) -> str:
-    if cell is None:
-        return "\\N"
-    # Nearly all cells are plain: asking is several times cheaper than translating.
-    return cell if cell.isprintable() and "\\" not in cell else cell.translate(_COPY_ESCAPES)
+def _copy_line(row: Sequence[str | None]) -> str:
+    line = "\t".join([_COPY_NULL if cell is None else cell for cell in row])
+    # Nearly all rows are plain: looking at a whole one is several times cheaper than translating its cells.
+    if (
+        line.count("\\") == row.count(None)
+        and line.count("\t") == len(row) - 1
+        and "\n" not in line
+        and "\r" not in line
+    ):
+        return line
+    return "\t".join([_COPY_NULL if cell is None else cell.translate(_COPY_ESCAPES) for cell in row])
 
 
 def rows_copy(
@@ -359,10 +377,7 @@ def rows_copy(
     """Insert rows by COPY, several times faster than INSERT; constraints and triggers hold as ever."""
     if not rows:
         return
-    lines = io.StringIO()
-    for row in rows:
-        lines.write("\t".join(map(_copy_cell, row)) + "\n")
-    lines.seek(0)
+    lines = io.StringIO("\n".join(map(_copy_line, rows)) + "\n")
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:

@@ -1,9 +1,10 @@
 """`python -m bench.labeling.queue`: what a reviewer waits for in a project of 10,000 and of 1,000,000 texts.
 
 Each size gets a nerapp of its own, filled by SQL with the triggers off (standings and counters are written as
-the triggers would, and `tallies_check` says so). Then the real views answer in one process: the next task
-with its text, the list of texts in each order, under each filter, far down and searched, and the home.
-`SCALE` is the larger size. Keys: milliseconds at the larger size; `growth` is the worst ratio of medians.
+the triggers would, and `tallies_check` says so), a text and its review every half minute. Then the real views
+answer in one process: the next task with its text, the list of texts in each order, under each filter, far
+down and searched, and the home. `SCALE` is the larger size. Keys: milliseconds at the larger size; `growth`
+is the worst ratio of medians.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ FILL = """
 SET session_replication_role = replica;
 SET maintenance_work_mem = '256MB';
 SET work_mem = '128MB';
-DROP INDEX document_words, standing_facets;
+DROP INDEX standing_words, standing_facets;
 CREATE TEMP TABLE seeds AS
     SELECT n, gen_random_uuid() AS document, gen_random_uuid() AS prediction, gen_random_uuid() AS correction,
-        md5(n::text) || md5('x' || n) AS hash, random() AS score, now() - n * interval '1 s' AS at,
+        md5(n::text) || md5('x' || n) AS hash, random() AS score, now() - n * interval '30 s' AS at,
         CASE WHEN n % 10 < 7 THEN 'open' WHEN n % 10 < 9 THEN 'done' ELSE 'skipped' END AS status,
         CASE WHEN n % 10 IN (0, 8) THEN 'random' WHEN n % 10 = 1 THEN 'diverse' ELSE 'uncertain' END
             AS stratum
@@ -67,11 +68,12 @@ INSERT INTO labeling_task
         CASE WHEN status <> 'open' THEN {person} END, CASE WHEN status = 'done' THEN correction END, '', at,
         CASE WHEN status <> 'open' THEN at END FROM seeds;
 INSERT INTO labeling_standing
-    (document_id, project_id, state, reviewer_id, arrived_at, uncertainty, facets)
+    (document_id, project_id, state, reviewer_id, arrived_at, uncertainty, facets, words)
     SELECT document, {project}, CASE status WHEN 'open' THEN 'waiting' ELSE status END,
         CASE WHEN status <> 'open' THEN {person} END, at, score,
         ARRAY['source:' || CASE WHEN n % 1000 = 0 THEN 'letters' ELSE 'import' END, 'language:en',
-            'stratum:' || stratum, 'label:per'] FROM seeds;
+            'stratum:' || stratum, 'label:per'], labeling_words(text)
+    FROM seeds JOIN corpus_document ON id = document;
 INSERT INTO labeling_tally (project_id, kind, state, stratum, change)
     SELECT project_id, 'task', status, stratum, count(*) FROM labeling_task GROUP BY 1, 3, 4
     UNION ALL SELECT project_id, 'text', state, '', count(*) FROM labeling_standing GROUP BY 1, 3;
@@ -124,6 +126,7 @@ def fill_and_ask(texts: int) -> dict[str, dict[str, float]]:
     from django.contrib.auth.models import User
     from django.test import Client
 
+    from feedback.services import summaries_update
     from labeling.services.tallies import tallies_check
 
     person = User.objects.create_superuser("ana")
@@ -131,6 +134,7 @@ def fill_and_ask(texts: int) -> dict[str, dict[str, float]]:
     _fill(project, person.pk, texts)
     if texts <= SMALL and (wrong := tallies_check(project=project)):
         raise RuntimeError(f"the bench wrote counters that the rows do not bear out: {wrong}")
+    summaries_update()  # as the beat does every minute
     client = Client(**HOST)
     client.force_login(person)
     return {name: _timed(act) for name, act in _acts(client)}
@@ -157,7 +161,7 @@ def _fill(project: Any, person: int, texts: int) -> None:
 
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT indexdef FROM pg_indexes WHERE indexname IN ('document_words', 'standing_facets')"
+            "SELECT indexdef FROM pg_indexes WHERE indexname IN ('standing_words', 'standing_facets')"
         )
         indexes = ";\n".join(definition for (definition,) in cursor.fetchall())
         name = connection.settings_dict["NAME"]

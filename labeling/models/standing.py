@@ -1,15 +1,21 @@
-"""What lists and counters read instead of the big tables; triggers keep both (migration 0003)."""
+"""What lists and counters read instead of the big tables; triggers keep both (migrations 0003 and 0009)."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Document, Project
+
+#: Words of a text are found by search as far as this. A tsvector holds 1 MiB, and the letters of a longer
+#: text could exceed it (4 bytes each, three times over in addresses with hyphens), which would refuse the
+#: text itself.
+SEARCHED_CHARACTERS = 60_000
 
 
 class Standing(models.Model):
@@ -62,6 +68,7 @@ class Standing(models.Model):
         db_constraint=False,
         help_text=_("The document that this one nearly repeats."),
     )
+    words = SearchVectorField(null=True, help_text=_("What search finds it by; none of an erased text."))
 
     class Meta:
         indexes = [
@@ -80,6 +87,7 @@ class Standing(models.Model):
             ),
             models.Index(fields=["like"], condition=Q(like__isnull=False), name="standing_like"),
             GinIndex(fields=["facets"], name="standing_facets"),
+            GinIndex(fields=["words"], name="standing_words"),
         ]
 
     def __str__(self) -> str:

@@ -25,7 +25,8 @@ class Task(models.Model):
         RATED = "rated", _("A caller's text with a bad rating")
         DRAWN = "drawn", _("Drawn from callers' texts")
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="tasks")
+    # Where the indexes below begin with a column, it has none of its own: the planner would take that one.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="tasks", db_index=False)
     document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="tasks")
     prediction = models.ForeignKey(
         Prediction,
@@ -72,6 +73,7 @@ class Task(models.Model):
         null=True,
         blank=True,
         related_name="claimed_tasks",
+        db_index=False,
     )
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     skip_reason = models.CharField(max_length=300, blank=True)

@@ -209,7 +209,7 @@ def quality_of(*, project: Project, version_id: int) -> Quality:
 def unsure_of(*, project: Project, labels: int = 5, surfaces: int = 6) -> Unsure:
     """The labels and strings with the lowest confidence among the least sure texts that wait."""
     head = (
-        Task.objects.filter(project=project, status=Task.Status.OPEN, stratum=Stratum.UNCERTAIN)
+        Task.objects.filter(project=project, status=Task.Status.OPEN, stratum=Stratum.UNCERTAIN, seats__gt=0)
         .order_by("-priority", "id")
         .values_list("pk", "prediction__spans")[:HEAD]
     )

@@ -12,11 +12,12 @@ from django.db.models.functions import Left, Now
 from django.utils.translation import gettext as _
 
 from corpus.errors import NotFound
-from corpus.models import SEARCHED_CHARACTERS, Project, text_vector
+from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of
 from feedback.models import Stratum
 from labeling.errors import ChoiceUnknown, SurfaceRefused
 from labeling.models import PropagatedSpan, Propagation, Task
+from labeling.models.standing import SEARCHED_CHARACTERS
 from labeling.selectors.names import Naming
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def occurrences(*, project: Project, user: User, surface: str, label: str) -> Oc
         .exclude(Q(stratum=Stratum.RANDOM) | Q(annotators_wanted__gt=1))
         .filter(Q(claimed_by=None) | Q(claimed_by=user) | Q(lease_expires_at__lt=Now()))
         .exclude(pk__in=done.values("task"))
-        .annotate(words=text_vector("document__text"), text=Left("document__text", SEARCHED_CHARACTERS))
-        .filter(words=words)
+        .filter(document__standing__words=words)
+        .annotate(text=Left("document__text", SEARCHED_CHARACTERS))
         .values_list("pk", "text", "prediction__spans")
     )
     texts = list(waiting[: TEXTS_LIMIT + 1])

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Left
+from django.db.models import F, OrderBy, Q, QuerySet
+from django.db.models.functions import Coalesce, Left
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from corpus.models import Document, Project, text_vector
+from corpus.models import Document, Project
 from corpus.selectors import label_set_current, labels_of, project_allows
 from feedback.models import GoldItem, Stratum
 from labeling.errors import ChoiceUnknown, CursorInvalid, NumberInvalid, ParameterUnknown, SearchRefused
@@ -34,6 +34,8 @@ EXCERPT = 160
 #: So many characters of a text are its name in a sentence.
 NAMED = 40
 SEARCH_LIMIT = 200
+#: A search looks through so many texts in the order of the list before it asks the index of words.
+WALK = 10_000
 FACETS = ("stratum", "label", "source", "language")
 _CURSORS = ("after", "before")
 PARAMETERS = frozenset({"q", "state", "reviewer", "order", *FACETS, *_CURSORS})
@@ -146,15 +148,13 @@ def texts_page(*, project: Project, asked: TextsAsked, viewer: User, limit: int 
     """A page of a project's texts. Costs the same at the beginning and after a million rows."""
     column, falls = _KEYS[asked.order]
     backwards = bool(asked.before)
+    falls = falls != backwards
     found = _filtered(project, asked)
     if cursor := asked.after or asked.before:
-        key, document = _cursor_read(cursor, order=asked.order)
-        found = _beyond(found, column, key, document, smaller=falls != backwards)
-    if falls != backwards:
-        ordered = found.order_by(F(column).desc(), F("document_id").desc())
-    else:
-        ordered = found.order_by(column, "document_id")
-    standings = list(ordered.select_related("reviewer")[: limit + 1])
+        found = _beyond(found, column, *_cursor_read(cursor, order=asked.order), smaller=falls)
+    ordered = found.order_by(*_order(F(column), falls=falls)).select_related("reviewer").defer("words")
+    count = limit + 1
+    standings = _searched(ordered, column, asked.q, count, falls=falls) if asked.q else list(ordered[:count])
     more = len(standings) > limit
     standings = standings[:limit]
     if backwards:
@@ -179,11 +179,29 @@ def _filtered(project: Project, asked: TextsAsked) -> QuerySet[Standing]:
         found = found.filter(facets__contains=facets)
     if asked.order == "unsure":
         found = found.filter(uncertainty__isnull=False)
-    if asked.q:
-        # Words as they are, "a phrase" in quotes, -not, or: the grammar of search boxes.
-        words = SearchQuery(asked.q, config="simple", search_type="websearch")
-        found = found.annotate(words=text_vector("document__text")).filter(words=words)
     return found
+
+
+def _searched(
+    ordered: QuerySet[Standing], column: str, words: str, count: int, *, falls: bool
+) -> list[Standing]:
+    """The first texts of a list that hold the words.
+
+    Frequent words are soon met by walking the list, rare ones are few enough to be sorted. The planner would
+    have to guess which they are, and a wrong guess walks a million texts: so the walk has an end.
+    """
+    # Words as they are, "a phrase" in quotes, -not, or: the grammar of search boxes.
+    hits = ordered.filter(words=SearchQuery(words, config="simple", search_type="websearch"))
+    end = ordered.values_list(column, "pk")[WALK : WALK + 1].first()
+    near = list((hits if end is None else _beyond(hits, column, *end, smaller=not falls))[:count])
+    if end is None or len(near) == count:
+        return near
+    # By an expression that no index has, for an index in this order would be walked after all.
+    return list(hits.order_by(*_order(Coalesce(column, column), falls=falls))[:count])
+
+
+def _order(column: Coalesce | F, *, falls: bool) -> list[OrderBy]:
+    return [one.desc() if falls else one.asc() for one in (column, F("document_id"))]
 
 
 def _beyond(

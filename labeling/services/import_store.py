@@ -25,8 +25,9 @@ from corpus.services import (
     DocumentDraft,
     LabelDraft,
     StoredDocument,
+    documents_insert,
     documents_known,
-    documents_store,
+    documents_place,
     label_set_freeze,
     label_set_revise,
 )
@@ -164,7 +165,7 @@ class _Store:
         """Store some rows, and in the same transaction where to go on."""
         with self.lease.holding() as job:
             drafts = [DocumentDraft(row.text, row.text_hash, row.external_id, row.metadata) for row in rows]
-            stored = documents_store(project=self.project, drafts=drafts)
+            stored = documents_place(project=self.project, drafts=drafts)
             counts = dict.fromkeys(COUNTS, 0)
             seen: set[UUID] = set()
             for document in stored:
@@ -172,7 +173,10 @@ class _Store:
                 seen.add(document.id)
                 kind = "erased" if document.is_erased else "repeated" if again else "known"
                 counts["new" if document.is_new else kind] += 1
+            # Before their documents, so that these find their place in the lists at once (migration 0009):
+            # the foreign keys are looked at when the transaction ends.
             self._corrections(job, rows, stored, counts)
+            documents_insert(project=self.project, drafts=drafts, placed=stored)
             self._predictions(rows, stored, counts)
             # What a dry run foresaw is not what was done.
             before = job.counts if job.position else {}

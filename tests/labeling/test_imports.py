@@ -254,13 +254,13 @@ def test_a_cancelled_import_stops_between_two_steps(
 ) -> None:
     monkeypatch.setattr(import_store, "STEP_ROWS", 1)
     job, _ = import_start(job=upload(project), options={}, publish=False)
-    stored = import_store.documents_store
+    stored = import_store.documents_insert
 
-    def cancel(**arguments: Any) -> Any:
+    def cancel(**arguments: Any) -> None:
         ImportJob.objects.filter(pk=job.pk).update(cancel_requested_at=Now())
-        return stored(**arguments)
+        stored(**arguments)
 
-    monkeypatch.setattr(import_store, "documents_store", cancel)
+    monkeypatch.setattr(import_store, "documents_insert", cancel)
     import_run(job_id=job.pk)
     job.refresh_from_db()
     assert (job.status, job.position) == (JobStatus.CANCELLED, 1)
@@ -272,14 +272,13 @@ def test_a_worker_that_lost_its_lease_changes_nothing(
 ) -> None:
     monkeypatch.setattr(import_store, "STEP_ROWS", 1)
     job, _ = import_start(job=upload(project), options={}, publish=False)
-    stored = import_store.documents_store
+    stored = import_store.documents_insert
 
-    def slow(**arguments: Any) -> Any:
-        found = stored(**arguments)
+    def slow(**arguments: Any) -> None:
+        stored(**arguments)
         ImportJob.objects.filter(pk=job.pk).update(lease_token=None, status=JobStatus.QUEUED)
-        return found
 
-    monkeypatch.setattr(import_store, "documents_store", slow)
+    monkeypatch.setattr(import_store, "documents_insert", slow)
     import_run(job_id=job.pk)
     assert not Document.objects.exists()
 
