@@ -85,6 +85,21 @@ def test_each_filter_keeps_what_it_says(queue: Queue, project: Project, ana: Use
     assert found(project, label="geo", language="de") == []
 
 
+@pytest.mark.parametrize("walk", [1, 10_000], ids=["by the index of words", "by walking the list"])
+@pytest.mark.parametrize("order", ["newest", "oldest", "unsure"])
+def test_search_finds_the_same_texts_in_the_same_order_either_way(
+    queue: Queue, project: Project, ana: User, monkeypatch: pytest.MonkeyPatch, walk: int, order: str
+) -> None:
+    queue(count=30)
+    monkeypatch.setattr("labeling.selectors.texts.WALK", walk)
+    listed = texts_page(project=project, asked=TextsAsked(order=order), viewer=ana, limit=30).rows
+    wanted = [row.id for row in listed if "letter" in row.excerpt]
+    page = texts_page(project=project, asked=TextsAsked(order=order, q="letter"), viewer=ana, limit=20)
+    assert [row.id for row in page.rows] == wanted[:20]
+    rest = TextsAsked(order=order, q="letter", after=page.after)
+    assert [row.id for row in texts_page(project=project, asked=rest, viewer=ana).rows] == wanted[20:]
+
+
 def test_search_finds_words_and_exact_phrases(queue: Queue, project: Project) -> None:
     queue("The old apple tree.", "An apple fell; an old tree stood.", "Ørsted målte strøm.")
     assert set(found(project, q="apple tree")) == {
@@ -171,7 +186,9 @@ def test_the_queries_of_the_page_do_not_grow(
     with django_assert_max_num_queries(20):
         anas.get(TEXTS)
     queue(count=80)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(
+        22
+    ):  # how far to walk, then the index of words
         anas.get(f"{TEXTS}?q=letter")
 
 
