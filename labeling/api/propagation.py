@@ -35,11 +35,15 @@ class PropagateBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OccurrencesView(ProjectView):
-    """GET `?surface=&label=`: in how many waiting texts a decision would change something, and the first."""
+    """GET `?surface=&label=&task=`: where else a decision would change something, and the first places."""
 
     def get(self, request: Request, slug: str) -> Response:
         surface, label = request.GET.get("surface", ""), request.GET.get("label", "")
-        found = occurrences(project=self.project, user=self.person, surface=surface, label=label)
+        # The workbench sends the number of the task that it shows; anything else names none.
+        task = int(asked) if (asked := request.GET.get("task", "")).isascii() and asked.isdigit() else None
+        found = occurrences(
+            project=self.project, user=self.person, surface=surface, label=label, besides=task
+        )
         page = reverse("labeling:propagation_new", args=[self.project.slug])
         return Response(
             {
@@ -47,7 +51,7 @@ class OccurrencesView(ProjectView):
                 "texts": found.texts,
                 "capped": found.is_capped,
                 "rows": msgspec.to_builtins(found.rows[:FIRST_ROWS]),
-                "page": f"{page}?{urlencode({'surface': surface, 'label': label})}",
+                "page": f"{page}?{urlencode({'surface': surface, 'label': label, 'task': task or ''})}",
             }
         )
 

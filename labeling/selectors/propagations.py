@@ -40,6 +40,8 @@ class Occurrence:
     before: str
     surface: str
     after: str
+    goes_before: bool
+    goes_on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,14 @@ def surface_check(*, project: Project, surface: str, label: str) -> None:
         raise ChoiceUnknown(pointer="/label", name="label", value=label[:50])
 
 
-def occurrences(*, project: Project, user: User, surface: str, label: str) -> Occurrences:
+def occurrences(
+    *, project: Project, user: User, surface: str, label: str, besides: int | None = None
+) -> Occurrences:
     """Places in waiting texts where the surface stands and the decision would change something.
 
     Never in the random stratum, whose texts must be judged as they come; never in a text that somebody has
     on the screen; only where the machine says something else, and for "not an entity" anything.
+    `besides` is the task in which the decision was made.
     """
     surface_check(project=project, surface=surface, label=label)
     words = SearchQuery(surface, config="simple", search_type="phrase")
@@ -85,7 +90,7 @@ def occurrences(*, project: Project, user: User, surface: str, label: str) -> Oc
         # Annotators of one text must not start from a colleague's decision.
         .exclude(Q(stratum=Stratum.RANDOM) | Q(annotators_wanted__gt=1))
         .filter(Q(claimed_by=None) | Q(claimed_by=user) | Q(lease_expires_at__lt=Now()))
-        .exclude(pk__in=done.values("task"))
+        .exclude(Q(pk__in=done.values("task")) | Q(pk=besides))
         .filter(document__standing__words=words)
         .annotate(text=Left("document__text", SEARCHED_CHARACTERS))
         .values_list("pk", "text", "prediction__spans")
@@ -114,7 +119,8 @@ def _places(
         machine = said.get((start, end), "")
         if machine != label:
             before, after = text[max(start - CONTEXT, 0) : start], text[end : end + CONTEXT]
-            found.append(Occurrence(task, start, end, before, surface, after))
+            goes_before, goes_on = start > CONTEXT, end + CONTEXT < len(text)
+            found.append(Occurrence(task, start, end, before, surface, after, goes_before, goes_on))
     return found
 
 

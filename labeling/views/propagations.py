@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -51,9 +52,17 @@ def propagation_new(request: HttpRequest, slug: str) -> HttpResponse:
         "surface": surface,
         "label": label,
         "task": request.GET.get("task", ""),
+        "back": _back(found, request.GET.get("task", "")),
     }
+    task = _task(found, request.GET.get("task", ""))
     try:
-        context["found"] = occurrences(project=found, user=person_of(request), surface=surface, label=label)
+        context["found"] = occurrences(
+            project=found,
+            user=person_of(request),
+            surface=surface,
+            label=label,
+            besides=task.pk if task else None,
+        )
     except DomainError as error:
         context["problem"] = error
     status = 400 if "problem" in context else 200
@@ -86,7 +95,14 @@ def propagation_make(request: HttpRequest, slug: str) -> HttpResponse:
                 count,
             ).format(count=count),
         )
-    return redirect("labeling:propagations", found.slug)
+    return redirect(_back(found, request.POST.get("task", "")))
+
+
+def _back(project: Project, task: str) -> str:
+    """Where the decision was made: the text in the workbench, else the list of batches."""
+    if task.isascii() and task.isdigit():
+        return f"{reverse('labeling:review', args=[project.slug])}?task={task}"
+    return reverse("labeling:propagations", args=[project.slug])
 
 
 @require_POST

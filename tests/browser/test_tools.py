@@ -119,11 +119,13 @@ def test_the_filter_narrows_text_list_and_keys_alike(sureness: Any, ana_at_work:
     page.keyboard.type("18")
     assert page.locator("#span-list li bdi").all_inner_texts() == ["1835"]
     assert page.locator("#text .mark.dimmed").all_inner_texts() == ["Ada Lovelace", "London"]
-    ana_at_work.press("Escape", "j")
+    ana_at_work.press("Enter", "j")
     assert page.inner_text("#live").startswith("1835")
     ana_at_work.press("j")
     assert "filter" in page.inner_text("#live")
-    page.get_by_role("button", name="Show all").click()
+    ana_at_work.press("/", "Escape")
+    expect(page.locator("#text .mark.dimmed")).to_have_count(0)
+    expect(page.get_by_label("With the words")).to_have_value("")
     page.get_by_label("Labelled").select_option("geo")
     assert page.locator("#span-list li bdi").all_inner_texts() == ["London"]
     page.get_by_label("Labelled").select_option("")
@@ -134,6 +136,69 @@ def test_the_filter_narrows_text_list_and_keys_alike(sureness: Any, ana_at_work:
     ana_at_work.press("a")
     assert page.locator("#span-list li bdi").all_inner_texts() == ["London"]
     assert page.inner_text("#span-count").startswith("1 of 3")
+
+
+def test_a_key_that_can_do_nothing_says_why_where_everybody_sees_it(
+    queue: Queue, ana_at_work: Reviewer
+) -> None:
+    queue("Ada Lovelace, London")
+    page = ana_at_work.review()
+    line = page.locator("#hint")
+    ana_at_work.press("a")
+    expect(line).to_have_text("Choose a span first: j goes to the next one.")
+    ana_at_work.press("j", "=")
+    expect(line).to_have_text("“Ada Lovelace” stands nowhere else undecided.")
+    ana_at_work.press(*["Alt+ArrowDown"] * 2)
+    expect(line).to_have_text("“London” is in the way: reject it first, or mark the words anew.")
+    ana_at_work.press("j", "Alt+ArrowDown")
+    expect(line).to_have_text("It goes no further.")
+    page.set_viewport_size({"width": 390, "height": 800})
+    ana_at_work.press("j")
+    expect(line).to_have_text("No further span.")
+    expect(line).to_be_visible()
+    expect(line.locator("kbd")).to_have_count(0)
+
+
+def test_the_sheet_of_keys_scrolls_by_keyboard_at_once(queue: Queue, ana_at_work: Reviewer) -> None:
+    queue(ADA)
+    page = ana_at_work.review()
+    ana_at_work.press("?")
+    expect(page.locator(".help-keys")).to_be_focused()
+    key, words = page.locator("#help-keys tr").first.locator("th, td").all()[:2]
+    assert key.bounding_box()["width"] < words.bounding_box()["width"]  # type: ignore[index]
+    ana_at_work.press("Escape", "j")
+    assert page.inner_text("#live").startswith("Ada Lovelace")
+
+
+def test_the_offer_of_the_last_text_does_not_stand_beside_the_next(
+    queue: Queue, ana_at_work: Reviewer
+) -> None:
+    queue("Ann met Ada", "Ada wrote", "Ada, Ada")
+    page = ana_at_work.review()
+    ana_at_work.press("v", "End", "Control+Shift+ArrowLeft", "2")
+    expect(page.locator("#offer")).to_contain_text("3 other places wait Decide alike… Shift e")
+    ana_at_work.press("Enter")
+    ana_at_work.document("Ada wrote")
+    expect(page.locator("#offer")).to_be_empty()
+    ana_at_work.press("Shift+E")
+    expect(page.locator("#hint")).to_contain_text("Decide on a name first")
+
+
+def test_the_same_decision_elsewhere_is_one_key_away_and_leads_back(
+    queue: Queue, ana_at_work: Reviewer
+) -> None:
+    first, *_ = queue("Ann met Zelda", "Zelda wrote", "Zelda, Zelda")
+    page = ana_at_work.review()
+    ana_at_work.press("v", "End", "Control+Shift+ArrowLeft", "1")
+    expect(page.locator("#offer")).to_contain_text("3 other places wait")
+    ana_at_work.press("Shift+E")
+    page.get_by_text("3 places in 2 waiting texts.").wait_for()
+    expect(page.get_by_role("checkbox").first).to_be_focused()
+    ana_at_work.press("Space", "Enter")
+    page.wait_for_url(f"**/review/?task={first.pk}")
+    ana_at_work.ready()
+    page.get_by_text("Marked in 2 places.").wait_for()
+    assert ("Zelda", "geo human") in ana_at_work.spans(), "the work on the text is as it was"
 
 
 def test_a_boundary_moves_by_token(queue: Queue, ana_at_work: Reviewer) -> None:
@@ -313,7 +378,7 @@ def test_a_comment_without_a_network_waits_here_and_arrives_once(
     reviewer.context.set_offline(True)
     reviewer.press("Shift+C")
     page.keyboard.type("Who?")
-    page.get_by_role("button", name="Comment", exact=True).click()
+    page.get_by_role("button", name="Comment Ctrl ↵").click()
     reviewer.saved("1 kept here")
     reviewer.press("Enter")
     reviewer.saved("2 kept here")

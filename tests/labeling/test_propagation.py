@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 
 from audit.models import AuditEvent
 from corpus.errors import Refused
@@ -76,6 +77,19 @@ def test_random_checks_and_texts_in_other_hands_are_left_alone(
     assert found(project, ana) == [(four.pk, 4)]
     with pytest.raises(NothingToPropagate):
         apply(project, ana, places=[(one.pk, 4)])
+
+
+def test_the_text_in_which_it_was_decided_is_no_other_place(
+    tasks: list[Task], project: Project, ana: User, client: Client
+) -> None:
+    client.force_login(ana)
+    here = tasks[0]
+    asked = {"surface": "Bramley", "label": "cultivar", "task": here.pk}
+    answer = client.get(reverse("labeling:occurrences", args=[project.slug]), asked).json()
+    assert answer["count"] == 2
+    page = client.get(answer["page"])
+    assert {row.task for row in page.context["found"].rows} == {tasks[1].pk, tasks[3].pk}
+    assert page.context["back"] == f"{reverse('labeling:review', args=[project.slug])}?task={here.pk}"
 
 
 def test_not_an_entity_concerns_only_what_the_machine_marked(

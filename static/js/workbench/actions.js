@@ -30,7 +30,8 @@ export class Actions {
     work.view.reveal(span.id);
     const marked = describe(review, span);
     const gone = replaced.map((other) => review.surface(other)).join(", ");
-    work.say(gone ? t("Marked {span}, instead of {gone}", { span: marked, gone }) : t("Marked {span}", { span: marked }));
+    if (gone) work.answer(t("Marked {span}, instead of {gone}", { span: marked, gone }));
+    else work.say(t("Marked {span}", { span: marked }));
   }
 
   /** What is selected, by hand or by the caret; null when nothing is. */
@@ -88,14 +89,14 @@ export class Actions {
     if (!review) return;
     const span = review.neighbour(direction);
     if (span) this.choose(span.id);
-    else if (!review.spans.size) work.say(t("This text has no spans."));
-    else work.say(work.filter.isActive ? t("The filter shows no further span.") : t("No further span."));
+    else if (!review.spans.size) work.answer(t("This text has no spans."));
+    else work.answer(work.filter.isActive ? t("The filter shows no further span.") : t("No further span."));
   }
 
   unsure() {
     const span = this.review?.undecided.find((other) => other.id !== this.review.active);
     if (span) this.choose(span.id);
-    else this.work.say(t("No suggestion is left undecided."));
+    else this.work.answer(t("No suggestion is left undecided."));
   }
 
   // --- Deciding -----------------------------------------------------------------------------------------
@@ -127,13 +128,20 @@ export class Actions {
     });
   }
 
+  /** To the waiting texts that hold the same words, where the offer has found some. */
+  elsewhere() {
+    const way = document.querySelector("#offer a");
+    if (way) way.click();
+    else this.work.answer(t("Decide on a name first; where other waiting texts hold it too, this key goes there."));
+  }
+
   /** Ask how sure is sure enough, and accept all that is. */
   above() {
     if (this.review) this.work.bulk.askAbove(this.review, (words) => this.#together(true, words));
   }
 
   #together(changed, words) {
-    this.work.say(changed ? words : t("Nothing changed."));
+    this.work.answer(changed ? words : t("Nothing changed."));
     if (this.review.active) this.work.view.reveal(this.review.active);
   }
 
@@ -185,9 +193,15 @@ export class Actions {
       const [start, end] = edge === "end" ? [span.start, place] : [place, span.end];
       const [low, high] = review.reach(span);
       const fits = low <= start && start < end && end <= high && !isBlank(place);
-      if (fits) review.resize(span.id, start, end);
-      return fits ? null : t("It goes no further.");
+      return fits && review.resize(span.id, start, end) ? null : this.#whyNoFurther(start < low ? [start, low] : [high, end]);
     });
+  }
+
+  #whyNoFurther([start, end]) {
+    const { review } = this;
+    const other = start < end && review.touching(start, end).find((span) => span.id !== review.active && span.state !== "rejected");
+    if (!other) return t("It goes no further.");
+    return t("“{words}” is in the way: reject it first, or mark the words anew.", { words: review.surface(other) });
   }
 
   #onActive(act, gone = "") {
@@ -195,24 +209,27 @@ export class Actions {
     if (!review) return;
     const span = review.activeSpan;
     if (!span) {
-      work.say(t("Choose a span first: {key} goes to the next one.", { key: keyText(work.keyboard.keyOf("next")) }));
+      work.answer(t("Choose a span first: {key} goes to the next one.", { key: keyText(work.keyboard.keyOf("next")) }));
       return;
     }
     const surface = review.surface(span);
     const words = act(span);
     const after = review.spans.get(span.id);
-    work.say(words ?? (after ? describe(review, after) : `${surface} ${gone}`));
+    if (words) work.answer(words);
+    else work.say(after ? describe(review, after) : `${surface} ${gone}`);
   }
 
   // --- Back and again -----------------------------------------------------------------------------------
 
   undo() {
-    this.work.say(this.review?.undo() ? t("Undone.") : t("Nothing to undo."));
+    if (this.review?.undo()) this.work.say(t("Undone."));
+    else this.work.answer(t("Nothing to undo."));
     if (this.review?.active) this.work.view.reveal(this.review.active, { focus: false });
   }
 
   redo() {
-    this.work.say(this.review?.redo() ? t("Done again.") : t("Nothing to do again."));
+    if (this.review?.redo()) this.work.say(t("Done again."));
+    else this.work.answer(t("Nothing to do again."));
     if (this.review?.active) this.work.view.reveal(this.review.active, { focus: false });
   }
 

@@ -33,8 +33,8 @@ export class Api {
   }
 
   /** Where else a decision on these words would change something. */
-  occurrences(surface, label) {
-    return this.#call("GET", `occurrences?${new URLSearchParams({ surface, label })}`);
+  occurrences(surface, label, task) {
+    return this.#call("GET", `occurrences?${new URLSearchParams({ surface, label, task })}`);
   }
 
   task(id) {

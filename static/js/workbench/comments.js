@@ -21,7 +21,7 @@ export class Comments {
     });
     this.field.addEventListener("focus", () => this.#aim());
     this.field.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") element("page").focus();
+      if (event.key === "Escape") this.work.backToText();
       else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#send();
       else return;
       event.preventDefault();
@@ -72,8 +72,8 @@ export class Comments {
       return;
     }
     this.field.value = "";
-    this.work.say(t("Comment kept."));
-    element("page").focus();
+    this.work.answer(t("Comment kept."));
+    this.work.backToText();
   }
 
   async #resolve(comment, isResolved) {

@@ -13,6 +13,7 @@ export const KEYS = [
   [["Delete", "Backspace"], "remove", t("remove the span")],
   [["Space"], "menu", t("another label for the span or the marked text: type its name")],
   [["="], "equal", t("the same decision for all equal words in this text")],
+  [["Shift+e"], "elsewhere", t("the same decision in the other texts that hold the words")],
   [["Shift+a"], "above", t("accept all that the model is sure enough of")],
   [["Alt+ArrowRight"], "endRight", t("move the end forward by a character; with Ctrl by a word")],
   [["Alt+ArrowLeft"], "endLeft", t("move the end back")],

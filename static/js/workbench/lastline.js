@@ -7,8 +7,14 @@ import { isOpen } from "./state.js";
 
 const element = (id) => document.getElementById(id);
 
+/** So long an answer stands where the hints stand. */
+const ANSWER_MS = 5000;
+
 export class LastLine {
   #draftsOnTheirWay = 0;
+  #answer = "";
+  #answerEnds = null;
+  #painted = { review: null, isMarking: false };
 
   constructor(outbox, { user, signIn }, keyboard) {
     this.outbox = outbox;
@@ -22,6 +28,20 @@ export class LastLine {
   /** For a screen reader, once. */
   say(words) {
     element("live").textContent = words;
+  }
+
+  /** An answer to a key that the text itself does not show: in the place of the hints for a while. */
+  answer(words) {
+    clearTimeout(this.#answerEnds);
+    this.#answer = words;
+    this.#answerEnds = setTimeout(() => this.#endAnswer(), ANSWER_MS);
+    this.say(words);
+    this.#paintHint();
+  }
+
+  #endAnswer() {
+    this.#answer = "";
+    this.#paintHint();
   }
 
   /** A sentence above the text with what can be done about it. */
@@ -52,8 +72,8 @@ export class LastLine {
     const saved = element("saved");
     saved.replaceChildren(...this.#saved(review));
     saved.dataset.state = this.outbox.stuck.length ? "stuck" : this.outbox.connection;
-    const hint = review ? hints(review, isMarking, (action) => keyText(this.keyboard.keyOf(action))) : [];
-    element("hint").replaceChildren(...hint.flatMap(([keys, words]) => [make("kbd", {}, keys), ` ${words}  `]));
+    this.#painted = { review, isMarking };
+    this.#paintHint();
     for (const [id, isOn] of [
       ["submit", review],
       ["skip", review],
@@ -65,6 +85,14 @@ export class LastLine {
     }
     element("mark").setAttribute("aria-pressed", String(isMarking));
     element("today").textContent = String(today);
+  }
+
+  #paintHint() {
+    const { review, isMarking } = this.#painted;
+    const hint = review ? hints(review, isMarking, (action) => keyText(this.keyboard.keyOf(action))) : [];
+    const keys = () => hint.flatMap(([key, words]) => [make("kbd", {}, key), ` ${words}  `]);
+    element("hint").replaceChildren(...(this.#answer ? [this.#answer] : keys()));
+    element("hint").classList.toggle("is-answer", Boolean(this.#answer));
   }
 
   /** A draft is on its way to the disk: until it is there, what the line says about it is not settled. */

@@ -2,6 +2,7 @@
 
 import { n, t } from "../i18n.js";
 import { make } from "./dom.js";
+import { keyText } from "./keymap.js";
 import { isOpen } from "./state.js";
 
 const RESTS_MS = 900;
@@ -13,9 +14,10 @@ export class Offer {
   #timer = null;
   #asked = "";
 
-  constructor(api, line) {
+  constructor(api, line, keyboard) {
     this.api = api;
     this.line = line;
+    this.keyboard = keyboard;
   }
 
   /** The span that the hand is at now, or null. */
@@ -33,10 +35,10 @@ export class Offer {
 
   async #ask(asked, surface, label, task) {
     try {
-      const { count, page } = await this.api.occurrences(surface, label);
+      const { count, page } = await this.api.occurrences(surface, label, task);
       if (asked !== this.#asked || !count) return;
       const words = n("1 other place waits", "{count} other places wait", count);
-      this.line.replaceChildren(words, " ", make("a", { href: `${page}&task=${task}` }, t("Decide alike…")));
+      this.line.replaceChildren(words, " ", make("a", { href: page }, t("Decide alike…")), " ", make("kbd", {}, keyText(this.keyboard.keyOf("elsewhere"))));
     } catch {
       // An offer that cannot be made is none.
     }

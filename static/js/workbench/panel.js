@@ -72,7 +72,14 @@ export class Panel {
     const label = review.labels.get(armed);
     return [
       make("p", { class: "inspector-lead" }, words.join(", ")),
-      make("p", { class: "quiet" }, ...phrase(t("Drag over text to mark it as {label}."), { label: label ? labelTag(label) : armed })),
+      make(
+        "p",
+        { class: "quiet" },
+        ...phrase(t("Drag over text, or go there with {key}, to mark it as {label}."), {
+          key: make("kbd", {}, keyText(this.keyboard.keyOf("toggleCaret"))),
+          label: label ? labelTag(label) : armed,
+        }),
+      ),
     ];
   }
 
@@ -111,12 +118,10 @@ export class Panel {
         "div",
         { class: "edges" },
         make("span", { class: "quiet" }, t("Start")),
-        this.#button("startLeft", "◂", false, t("Start back")),
-        this.#button("startRight", "▸", false, t("Start forward")),
+        this.#arrows(["startLeft", t("Start to the left")], ["startRight", t("Start to the right")]),
         make("span", { class: "mono quiet" }, `${from}–${to}`),
         make("span", { class: "quiet" }, t("End")),
-        this.#button("endLeft", "◂", false, t("End back")),
-        this.#button("endRight", "▸", false, t("End forward")),
+        this.#arrows(["endLeft", t("End to the left")], ["endRight", t("End to the right")]),
       ),
     );
     return rows.filter(Boolean);
@@ -153,6 +158,11 @@ export class Panel {
     });
     if (!rows.some(Boolean)) return null;
     return make("div", { class: "alternatives" }, make("span", { class: "quiet" }, t("or")), ...rows);
+  }
+
+  /** Left is left, whichever way the page and the text are read. */
+  #arrows([left, leftName], [right, rightName]) {
+    return make("span", { class: "arrows", dir: "ltr" }, this.#button(left, "◂", false, leftName), this.#button(right, "▸", false, rightName));
   }
 
   #button(action, text, hasKey, name = null) {

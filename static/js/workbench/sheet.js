@@ -21,6 +21,7 @@ export class Sheet {
     this.#own = readKeys(user);
     keyboard.setOwn(this.#own);
     this.#paint();
+    this.#say(t("“Change”, then the new key."));
     element("keys-reset").addEventListener("click", () => this.#keep({}, t("The keys are as they came.")));
     element("help").addEventListener("keydown", (event) => this.#key(event), { capture: true });
     element("help").addEventListener("toggle", () => this.#stop());
@@ -67,7 +68,7 @@ export class Sheet {
     if (!this.#waiting) return;
     element("help-keys").querySelector(".is-waiting")?.classList.remove("is-waiting");
     this.#waiting = null;
-    this.#say("");
+    this.#say(t("“Change”, then the new key."));
   }
 
   #key(event) {

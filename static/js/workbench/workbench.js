@@ -58,12 +58,12 @@ export class Workbench {
     this.drafts = new Drafts(store, `${config.user.id}:${config.base}`, this.line);
     this.panel = new Panel({ actions: this.actions, keyboard: this.keyboard });
     this.filter = new Filter(element("filter"), () => this.#filtered());
-    this.bulk = new Bulk(this.view, config.sure, () => this.#backToText());
-    this.labelMenu = new LabelMenu(element("label-menu"), () => this.#backToText());
+    this.bulk = new Bulk(this.view, config.sure, () => this.backToText());
+    this.labelMenu = new LabelMenu(element("label-menu"), () => this.backToText());
     this.comments = new Comments(this);
     this.minimap = new Minimap(element("minimap"), this.view);
     this.touch = new TouchBar({ bar: element("touch-bar"), pointer: this.pointer, actions: this.actions, work: this });
-    this.offer = config.offers ? new Offer(this.api, element("offer")) : null;
+    this.offer = config.offers ? new Offer(this.api, element("offer"), this.keyboard) : null;
     this.card = new Card(this.view, element("card"));
     this.stuck = new Stuck(this, new Conflict(element("conflict"), this.settings));
     this.sheet = new Sheet(this.keyboard, config.user.id, () => this.repaintEdges());
@@ -109,6 +109,7 @@ export class Workbench {
     this.pointer.use(review);
     this.keyboard.use(task.labels);
     this.filter.use(review);
+    this.offer?.use(review, review.activeSpan);
     this.view.show(review, { painted: painted && !draft && !task.propagated?.length && !this.filter.isActive });
     this.panel.use(review, this.armed);
     this.comments.use(task);
@@ -310,8 +311,14 @@ export class Workbench {
 
   // --- What the page says -----------------------------------------------------------------------------
 
+  /** For whoever listens; what the text shows need not be read as well. */
   say(words) {
     this.line.say(words);
+  }
+
+  /** For everybody. */
+  answer(words) {
+    this.line.answer(words);
   }
 
   sayActive() {
@@ -327,7 +334,9 @@ export class Workbench {
     this.line.paint({ review, isMarking: this.caret.isOn, today: this.#today });
   }
 
-  #backToText() {
+  /** From the edge back to the text, with the span in sight at both. */
+  backToText() {
+    element("side").scrollTop = 0;
     if (this.review?.active) this.view.reveal(this.review.active);
     else element("page").focus({ preventScroll: true });
   }
@@ -370,7 +379,10 @@ export class Workbench {
       if (event.key === "Escape") this.skip();
     });
     element("filter").addEventListener("keydown", (event) => {
-      if (event.key === "Escape" || event.key === "Enter") this.#backToText();
+      if (event.key !== "Escape" && event.key !== "Enter") return;
+      // Enter goes on with what the filter shows; Escape leaves the filter too, as it leaves all else.
+      if (event.key === "Escape") element("filter").reset();
+      this.backToText();
     });
   }
 
