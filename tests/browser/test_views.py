@@ -47,6 +47,29 @@ def reviewed(queue: Queue, ana: User) -> Callable[[], list[Task]]:
     return fill
 
 
+CUT_OFF = """() => [...document.querySelectorAll('main :is(table, svg, .scroll)')]
+  .filter((element) => element.getClientRects().length)
+  .filter((element) => Math.max(element.getBoundingClientRect().right, element.scrollWidth) > innerWidth + 1)
+  .map((element) => element.className.baseVal ?? element.className)"""
+
+
+@pytest.mark.parametrize("path", ["", "insights/", "texts/", "team/", "review/", "../../help/"])
+def test_a_printed_page_has_no_navigation_and_nothing_is_cut_off(
+    reviewed: Callable[[], list[Task]], sign_in: SignIn, ana: User, path: str
+) -> None:
+    reviewed()
+    reviewer = sign_in(ana, color_scheme="dark")
+    page = reviewer.page
+    page.goto(reviewer.home + path)
+    # A4 less the margins, at the 96 dots of an inch of CSS.
+    page.set_viewport_size({"width": 688, "height": 900})
+    page.emulate_media(media="print", color_scheme="dark")
+    for gone in page.locator("nav, header.topline, .actions, .wb-foot, form").all():
+        assert not gone.is_visible()
+    assert page.evaluate(CUT_OFF) == []
+    assert page.evaluate("() => getComputedStyle(document.documentElement).colorScheme") == "light"
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_the_pages_of_a_project(
