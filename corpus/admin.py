@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,7 +18,6 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from audit.backoffice import QuietForm
 from audit.services import Actor
 from corpus.backoffice import (
     ProjectFilter,
@@ -32,16 +31,13 @@ from corpus.backoffice import (
 from corpus.models import Document, Label, LabelSet, Membership, Project
 from corpus.selectors import label_set_current
 from corpus.services import (
+    RESERVED_HOTKEYS,
     LabelDraft,
     label_set_revise,
     membership_end,
     membership_set,
     project_change,
-    project_create,
 )
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 EXCERPT = 110
 
@@ -86,34 +82,6 @@ class BaseLabelFormSet(forms.BaseFormSet):  # type: ignore[type-arg]
 
 
 LabelFormSet = forms.formset_factory(LabelForm, formset=BaseLabelFormSet, extra=4, max_num=200)
-
-
-class ProjectCreateForm(QuietForm):
-    labels = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField"}),
-        help_text=_(
-            "One label per line, such as <code>per</code> or <code>per Person</code>. "
-            "More can be added later; every change makes a new revision."
-        ),
-    )
-
-    class Meta:
-        model = Project
-        fields = ("name", "slug", "description", "allow_overlap")
-
-    def clean_labels(self) -> list[LabelDraft]:
-        """Each line as a label: its name, then the title people see."""
-        drafts = []
-        for line in str(self.cleaned_data["labels"]).splitlines():
-            name, __, title = line.strip().partition(" ")
-            if name:
-                for validator in Label._meta.get_field("name").validators:
-                    validator(name)
-                drafts.append(LabelDraft(name=name, title=title.strip()))
-        names = [draft.name.lower() for draft in drafts]
-        if repeated := {name for name in names if names.count(name) > 1}:
-            raise forms.ValidationError(_("Given twice: {names}.").format(names=", ".join(sorted(repeated))))
-        return drafts
 
 
 class MemberForm(forms.Form):
@@ -184,37 +152,18 @@ class ProjectAdmin(ProjectRows):
 
     # --- Making and changing ---
 
-    def get_form(
-        self, request: HttpRequest, obj: Project | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        return ProjectCreateForm if obj is None else super().get_form(request, obj, change, **kwargs)
-
-    def get_fields(self, request: HttpRequest, obj: Project | None = None) -> Any:
-        return ("name", "slug", "description", "allow_overlap", "labels") if obj is None else self.fields
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> Any:
-        return () if obj is None else self.readonly_fields
-
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Project | None = None) -> Any:
-        return {"slug": ("name",)} if obj is None else {}
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """A project begins on a page of its own, with its labels and its first model."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return redirect("labeling:project_new")
 
     def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
-        actor = Actor.of_user(request.user)
-        if change:
-            project_change(
-                project=obj, actor=actor, **{name: form.cleaned_data[name] for name in form.changed_data}
-            )
-            return
-        made = project_create(
-            slug=obj.slug,
-            name=obj.name,
-            description=obj.description,
-            allow_overlap=obj.allow_overlap,
-            labels=form.cleaned_data["labels"],
-            actor=actor,
+        project_change(
+            project=obj,
+            actor=Actor.of_user(request.user),
+            **{name: form.cleaned_data[name] for name in form.changed_data},
         )
-        membership_set(project=made, user=cast("User", request.user), role=Membership.Role.ADMIN, actor=actor)
-        obj.pk = made.pk
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -267,6 +216,7 @@ class ProjectAdmin(ProjectRows):
             "opts": self.opts,
             "project": project,
             "current": current,
+            "reserved": " ".join(sorted(RESERVED_HOTKEYS)),
             "formset": formset,
             "reason": reason,
         }

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from corpus.errors import NotFound
 from corpus.models import Project
@@ -33,6 +33,12 @@ def versions_visible(project: Project) -> QuerySet[ModelVersion]:
     """The versions a project may use: its own and the bundled ones. Names of models elsewhere are none."""
     found = ModelVersion.objects.filter(Q(project=project) | Q(project=None))
     return found.exclude(origin=ModelVersion.Origin.EXTERNAL)
+
+
+def bundled_versions() -> QuerySet[ModelVersion]:
+    """The versions that any project may begin with; the best by their own figures first."""
+    found = ModelVersion.objects.filter(project=None, origin=ModelVersion.Origin.BUNDLED)
+    return found.order_by(F("metrics__test__micro__f1").desc(nulls_last=True), "name", "-number")
 
 
 def version_named(project: Project, reference: str) -> ModelVersion:

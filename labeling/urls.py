@@ -12,6 +12,7 @@ from labeling.views import exports, imports, members, team
 from labeling.views.adjudication import adjudication
 from labeling.views.insights import examples, insights
 from labeling.views.project import project
+from labeling.views.project_new import project_new
 from labeling.views.propagations import propagation_back, propagation_make, propagation_new, propagations
 from labeling.views.review import review
 from labeling.views.texts import texts
@@ -20,6 +21,7 @@ from labeling.views.ticked import texts_act
 app_name = "labeling"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("new", project_new, name="project_new"),
     path("<slug:slug>/", project, name="project"),
     path("<slug:slug>/texts/", texts, name="texts"),
     path("<slug:slug>/texts/act", texts_act, name="texts_act"),

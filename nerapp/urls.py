@@ -12,6 +12,7 @@ from nerapp.openapi import SchemaView, docs
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("projects/", views.projects, name="projects"),
     path("help/", views.help_page, name="help"),
     path("sign-in/<str:token>/", views.sign_in_once, name="sign_in_once"),
     path("api/v1/", include("inference.urls")),

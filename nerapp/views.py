@@ -19,11 +19,17 @@ from nerapp.sign_in import LinkRefused, link_consume, link_is_usable
 @require_safe
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """The projects a person may work in; with only one, its page."""
-    projects = list(projects_visible(request.user).order_by("name"))
-    if len(projects) == 1:
-        return redirect("labeling:project", slug=projects[0].slug)
-    lines = projects_at_a_glance(projects=projects, user=cast(User, request.user))
+    """Where a person's work is: the only project they may work in, else all of them."""
+    only = list(projects_visible(request.user)[:2])
+    return redirect("labeling:project", slug=only[0].slug) if len(only) == 1 else redirect("projects")
+
+
+@require_safe
+@login_required
+def projects(request: HttpRequest) -> HttpResponse:
+    """The projects a person may work in, and the way to a new one."""
+    found = list(projects_visible(request.user).order_by("name"))
+    lines = projects_at_a_glance(projects=found, user=cast(User, request.user))
     return render(request, "home.html", {"projects": lines})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,10 +16,13 @@ from audit.services import SYSTEM
 from corpus.models import LabelSet, Membership, Project
 from feedback.models import Correction
 from inference.models import ModelVersion
+from inference.selectors import deployment_of
+from inference.services import version_register
 from labeling.models import Task
 from nerapp.templatetags.look import label_classes
 from retraining.models import RetrainPolicy, TrainingRun, TrainingRunEvent
 from retraining.services import run_queue
+from tests.bundles import WORDS, tiny_bundle
 from tests.factories import document_make
 
 pytestmark = pytest.mark.django_db
@@ -65,12 +69,14 @@ def test_a_missing_worker_is_said_on_every_page(office: Client, project: Project
 # --- Projects, labels, people ---
 
 
+def begin(office: Client, **given: str) -> Any:
+    return office.post(reverse("labeling:project_new"), {"name": "Letters", "labels": "per Person", **given})
+
+
 def test_a_project_is_made_with_its_labels_and_its_maker_as_admin(office: Client, ada: User) -> None:
-    office.post(
-        reverse("admin:corpus_project_add"),
-        {"name": "Letters", "slug": "letters", "labels": "per Person\ngeo Place\n\n"},
-    )
+    answer = begin(office, labels="per Person\ngeo Place\n\n")
     project = Project.objects.get(slug="letters")
+    assert answer.headers["Location"] == reverse("labeling:project", args=["letters"])
     labels = LabelSet.objects.get(project=project).labels.all()
     assert [(label.name, label.title) for label in labels] == [("per", "Person"), ("geo", "Place")]
     assert project.memberships.get().role == Membership.Role.ADMIN
@@ -78,12 +84,43 @@ def test_a_project_is_made_with_its_labels_and_its_maker_as_admin(office: Client
     assert list(actions) == ["label_set.revise", "project.create", "membership.change"]
 
 
+def test_a_bundled_model_answers_a_new_project_from_the_start(office: Client, tmp_path: Path) -> None:
+    bundled = version_register(
+        path=tiny_bundle(tmp_path / "tiny", WORDS), name="tiny", origin="bundled", actor=SYSTEM
+    )
+    page = office.get(reverse("labeling:project_new"))
+    form = page.context["form"]
+    assert form["version"].initial == bundled.pk
+    assert form["labels"].initial.splitlines()[0].split()[0] in bundled.labels
+    begin(office, version=str(bundled.pk))
+    assert deployment_of(Project.objects.get()).version == bundled  # type: ignore[union-attr]
+
+
+def test_a_model_of_another_project_is_no_beginning(office: Client, champion: ModelVersion) -> None:
+    assert begin(office, version=str(champion.pk)).status_code == 200
+    assert not Project.objects.filter(slug="letters").exists()
+
+
+def test_a_name_gives_the_short_name_unless_somebody_has_it(office: Client) -> None:
+    for name in ("Letters", "Letters", "手紙"):
+        begin(office, name=name)
+    assert list(Project.objects.order_by("pk").values_list("slug", flat=True)) == [
+        "letters",
+        "letters-2",
+        "project",
+    ]
+    answer = begin(office, slug="letters")
+    assert "A project named letters exists already." in answer.content.decode()
+
+
+def test_the_back_office_leads_to_the_page_where_projects_begin(office: Client) -> None:
+    answer = office.get(reverse("admin:corpus_project_add"))
+    assert answer.headers["Location"] == reverse("labeling:project_new")
+
+
 @pytest.mark.parametrize("labels", ["", "O", "B-per", "per\nPER", "a<b", "per\u202e", "x" * 51])
 def test_a_project_with_labels_that_make_no_sense_is_not_made(office: Client, labels: str) -> None:
-    answer = office.post(
-        reverse("admin:corpus_project_add"), {"name": "Letters", "slug": "letters", "labels": labels}
-    )
-    assert answer.status_code == 200
+    assert begin(office, labels=labels).status_code == 200
     assert not Project.objects.exists()
 
 

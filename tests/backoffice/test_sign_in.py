@@ -134,9 +134,9 @@ def test_the_back_office_has_no_second_door(client: Client) -> None:
 
 def test_the_home_page_teaches_when_there_is_nothing_yet(client: Client, ada: User, otto: User) -> None:
     client.force_login(ada, backend="django.contrib.auth.backends.ModelBackend")
-    assert b"Create a project" in client.get(reverse("home")).content
+    assert b"Create a project" in client.get(reverse("home"), follow=True).content
     client.force_login(otto, backend="django.contrib.auth.backends.ModelBackend")
-    page = client.get(reverse("home")).content
+    page = client.get(reverse("home"), follow=True).content
     assert b"You are in no project yet" in page
     assert b"Back office" not in page
 
@@ -144,6 +144,13 @@ def test_the_home_page_teaches_when_there_is_nothing_yet(client: Client, ada: Us
 def test_the_only_project_is_the_home_page(client: Client, ana: User, project: Project) -> None:
     client.force_login(ana, backend="django.contrib.auth.backends.ModelBackend")
     assert client.get(reverse("home")).headers["Location"] == reverse("labeling:project", args=["orchard"])
+
+
+def test_from_the_only_project_a_new_one_is_a_link_away(client: Client, ada: User, project: Project) -> None:
+    client.force_login(ada, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(reverse("home"), follow=True).content.decode()
+    assert f'href="{reverse("projects")}"' in page
+    assert f'href="{reverse("labeling:project_new")}"' in client.get(reverse("projects")).content.decode()
 
 
 def test_wrong_addresses_get_a_page_of_ours(client: Client, ana: User) -> None:

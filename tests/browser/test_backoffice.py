@@ -103,7 +103,7 @@ def addresses(done: TrainingRun) -> list[str]:
         at("inference_apikey_add"),
         at("inference_prediction_change", Prediction.objects.first().pk),  # type: ignore[union-attr]
         at("corpus_project_changelist"),
-        at("corpus_project_add"),
+        reverse("labeling:project_new"),
         at("corpus_project_change", done.project_id),
         at("corpus_project_labels", done.project_id),
         at("corpus_project_people", done.project_id),

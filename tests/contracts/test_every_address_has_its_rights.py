@@ -18,7 +18,9 @@ SIGN_IN = 302
 #: Machines' addresses take API keys only: a session opens nothing there.
 PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "language": ("post", (302, 302, 302, 302)),
-    "home": ("get", (SIGN_IN, 200, 302, 302)),
+    "home": ("get", (SIGN_IN, 302, 302, 302)),
+    "projects": ("get", (SIGN_IN, 200, 200, 200)),
+    "labeling:project_new": ("get", (SIGN_IN, 403, 403, 403)),
     "help": ("get", (SIGN_IN, 200, 200, 200)),
     "sign_in_once": ("get", (410, 410, 410, 410)),
     "labeling:project": ("get", (SIGN_IN, 404, 200, 200)),
