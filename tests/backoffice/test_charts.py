@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
+from django.utils.translation import override
 
 from ner.intervals import wilson
-from nerapp.charts import Estimate, calibration_chart, line_chart, rows_chart
+from nerapp.charts import Estimate, bars_chart, calibration_chart, line_chart, rows_chart
+from nerapp.templatetags.charts import chart as drawn
 
 
 def test_rows_stand_in_order_and_intervals_around_their_values() -> None:
@@ -76,3 +81,28 @@ def test_any_numbers_make_a_line_inside_its_frame(values: list[float], from_zero
     for point in chart.points:
         assert chart.left <= point.x <= chart.right
         assert 0 <= point.y <= chart.height
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        bars_chart(
+            title="", names=[("champion", "a"), ("human", "b")], groups=[("1", [3, 7]), ("2", [2, 5])] * 3
+        ),
+        rows_chart(title="", names=[("champion", "a")], rows=[("x", "", [Estimate(0.333, 0.2, 0.41)])]),
+        calibration_chart(ece=0.1, bins=[(7, 0.137, 0.21), (9, 0.9, 0.8)]),
+        line_chart(title="", series="champion", points=[("a", 1.37, 1.0, 2.0), ("b", 2.11, None, None)] * 2),
+    ],
+    ids=["bars", "rows", "calibration", "line"],
+)
+def test_a_chart_is_drawn_at_the_same_places_in_every_language(chart: Any) -> None:
+    with override("en"):
+        english = places(drawn(chart))
+    with override("de"):
+        german = places(drawn(chart))
+    assert "." in "".join(english)
+    assert german == english
+
+
+def places(figure: str) -> list[str]:
+    return re.findall(r'\b(?:x[12]?|y[12]?|width|height|cx|cy|r|points|viewBox)="([^"]*)"', figure)
