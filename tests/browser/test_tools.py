@@ -201,6 +201,24 @@ def test_the_same_decision_elsewhere_is_one_key_away_and_leads_back(
     assert ("Zelda", "geo human") in ana_at_work.spans(), "the work on the text is as it was"
 
 
+def test_a_text_is_left_for_later_with_the_work_on_it_and_comes_again_when_nothing_else_waits(
+    queue: Queue, ana_at_work: Reviewer
+) -> None:
+    first, _ = queue(ADA, "Grace Hopper wrote.")
+    page = ana_at_work.review()
+    ana_at_work.press("j", "x")
+    ana_at_work.saved("draft kept here")
+    with page.expect_response("**/release"):
+        ana_at_work.press("Shift+Enter")
+    ana_at_work.document("Grace Hopper")
+    first.refresh_from_db()
+    assert (first.claimed_by, first.status) == (None, Task.Status.OPEN)
+    ana_at_work.press("Enter")
+    ana_at_work.document("Ada Lovelace")
+    ana_at_work.ready()
+    assert ana_at_work.spans()[0] == ("Ada Lovelace", "per rejected")
+
+
 def test_a_boundary_moves_by_token(queue: Queue, ana_at_work: Reviewer) -> None:
     queue("Ada moved, and wrote")
     ana_at_work.review()

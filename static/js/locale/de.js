@@ -126,6 +126,7 @@ use({
     "draft kept here": "Entwurf hier aufgehoben",
     "every label": "jedes Label",
     "extend": "erweitern",
+    "go to the next text and leave this one for later": "zum nächsten Text, diesen für später lassen",
     "least sure": "unsicherste",
     "leave": "verlassen",
     "leave what is open or chosen": "verlassen, was offen oder gewählt ist",

@@ -243,6 +243,10 @@ export class Actions {
     this.work.submit();
   }
 
+  later() {
+    this.work.later();
+  }
+
   skip() {
     this.work.skip();
   }

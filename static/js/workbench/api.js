@@ -45,6 +45,11 @@ export class Api {
     return this.#call("POST", `tasks/${id}/renew`, {});
   }
 
+  /** Give a text back, undecided. */
+  release(id) {
+    return this.#call("POST", `tasks/${id}/release`, {});
+  }
+
   /** Settle a comment, or open it again. */
   resolve(comment, resolved) {
     return this.#call("POST", `comments/${comment}/resolve`, { resolved });

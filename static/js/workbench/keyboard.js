@@ -29,6 +29,7 @@ export const KEYS = [
   [["/"], "filter", t("show only some spans, by label, sureness or words")],
   [["Shift+c"], "comment", t("comment on the span, or on the text")],
   [["Enter"], "submit", t("submit and go to the next text")],
+  [["Shift+Enter"], "later", t("go to the next text and leave this one for later")],
   [["s"], "skip", t("skip this text, with a reason")],
   [["Escape"], "leave", t("leave what is open or chosen")],
   [["?"], "help", t("this sheet: keys and reading size")],

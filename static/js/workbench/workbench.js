@@ -38,6 +38,8 @@ export class Workbench {
   isComparing = false;
 
   #upcoming = null;
+  /** Texts that were left for later: they come again when nothing else waits. */
+  #later = new Set();
   #isClosing = false;
   #queueTimer = null;
   #today;
@@ -174,7 +176,7 @@ export class Workbench {
   // --- On to the next ---------------------------------------------------------------------------------
 
   #prefetch() {
-    const besides = [this.review.task.id, ...this.outbox.tasks];
+    const besides = [this.review.task.id, ...this.outbox.tasks, ...this.#later];
     const upcoming = this.api.next(besides).then(({ task }) => task);
     upcoming.catch(() => {
       if (this.#upcoming === upcoming) this.#upcoming = null;
@@ -200,7 +202,7 @@ export class Workbench {
   }
 
   async #advance() {
-    const known = new Set(this.outbox.tasks);
+    const known = new Set([...this.outbox.tasks, ...this.#later]);
     try {
       let task = await this.#upcoming;
       if (!task || known.has(task.id)) ({ task } = await this.api.next([...known]));
@@ -279,6 +281,19 @@ export class Workbench {
       decisions_ms: review.clock.decisions,
     };
     await this.#close("submit", body, t("Submitted."));
+  }
+
+  /** Go on without a decision; the work on this text stays here as a draft, and others may take the text. */
+  async later() {
+    if (!this.review || this.#isClosing) return;
+    this.#isClosing = true;
+    const { task } = this.review;
+    this.caret.stop();
+    this.#later.add(task.id);
+    // A lease that cannot be given back ends by itself.
+    this.api.release(task.id).catch(() => {});
+    await this.#advance();
+    this.#isClosing = false;
   }
 
   skip() {
