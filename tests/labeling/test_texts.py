@@ -186,9 +186,7 @@ def test_the_queries_of_the_page_do_not_grow(
     with django_assert_max_num_queries(20):
         anas.get(TEXTS)
     queue(count=80)
-    with django_assert_max_num_queries(
-        22
-    ):  # how far to walk, then the index of words
+    with django_assert_max_num_queries(22):  # how far to walk, then the index of words
         anas.get(f"{TEXTS}?q=letter")
 
 
