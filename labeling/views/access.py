@@ -10,6 +10,14 @@ from corpus.errors import NotFound
 from corpus.models import Project
 from corpus.selectors import project_allows, project_get
 
+#: Longer numbers are none of the database's.
+_DIGITS = 18
+
+
+def is_number(asked: str) -> bool:
+    """Is this, of an address or a form, a number that may name something?"""
+    return asked.isascii() and asked.isdigit() and len(asked) <= _DIGITS
+
 
 def person_of(request: HttpRequest) -> User:
     """Who is signed in; every view here asks for that first."""

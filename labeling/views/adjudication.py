@@ -16,7 +16,7 @@ from labeling.adjudication import adjudication_payload
 from labeling.models import Task
 from labeling.selectors import task_get
 from labeling.selectors.team import disputed_rows
-from labeling.views.access import person_of, project_of
+from labeling.views.access import is_number, person_of, project_of
 from labeling.workbench import pieces_of
 
 
@@ -31,7 +31,7 @@ def adjudication(request: HttpRequest, slug: str) -> HttpResponse:
     asked = request.GET.get("task") or (str(rows[0].id) if rows else "")
     if not asked:
         return render(request, "labeling/adjudication_empty.html", context)
-    if not (asked.isascii() and asked.isdigit() and len(asked) < 19):
+    if not is_number(asked):
         raise Http404
     try:
         task = task_get(project=found, task_id=int(asked))
@@ -51,6 +51,7 @@ def adjudication(request: HttpRequest, slug: str) -> HttpResponse:
             "user": {"id": request.user.pk, "name": str(request.user)},
             "csrfCookie": settings.CSRF_COOKIE_NAME,
             "allowOverlap": found.allow_overlap,
+            "at": int(at) if is_number(at := request.GET.get("at", "")) else -1,
         },
     }
     return render(request, "labeling/adjudication.html", context)

@@ -21,7 +21,7 @@ from labeling.models import Task
 from labeling.selectors import done_rows, progress_of, queue_rows, task_get, texts_count
 from labeling.services import task_claim
 from labeling.services.claims import task_take
-from labeling.views.access import person_of, project_of
+from labeling.views.access import is_number, person_of, project_of
 from labeling.views.look import look_of
 from labeling.workbench import LONG_LINE, SURE, pieces_of, task_payload
 
@@ -78,7 +78,7 @@ def _task(request: HttpRequest, found: Project) -> Task | None:
     asked = request.GET.get("task", "")
     if not asked:
         return task_claim(project=found, user=person_of(request))
-    if not (asked.isascii() and asked.isdigit() and len(asked) < 19):
+    if not is_number(asked):
         raise Http404
     try:
         return task_take(task=task_get(project=found, task_id=int(asked)), user=person_of(request))

@@ -30,10 +30,7 @@ from labeling.services.assignments import (
     tasks_unassign,
     team_change,
 )
-from labeling.views.access import person_of, project_of
-
-#: What a row id may be: longer numbers are none of the database's.
-_ID_DIGITS = 18
+from labeling.views.access import is_number, person_of, project_of
 
 
 @require_safe
@@ -161,7 +158,7 @@ def assign(request: HttpRequest, slug: str) -> HttpResponse:
     me = person_of(request)
     try:
         kept = tasks_assign(
-            project=found, assignee=assignee, user=me, count=int(count) if _is_id(count) else 0
+            project=found, assignee=assignee, user=me, count=int(count) if is_number(count) else 0
         )
     except DomainError as refused:
         messages.error(request, refused.words)
@@ -236,13 +233,9 @@ def _by_week(rows: list[Any]) -> list[tuple[Any, int, Any]]:
 
 
 def _member(found: Project, asked: str) -> User | None:
-    if not _is_id(asked):
+    if not is_number(asked):
         return None
     return User.objects.filter(pk=int(asked), memberships__project=found).first()
-
-
-def _is_id(asked: str) -> bool:
-    return asked.isascii() and asked.isdigit() and len(asked) <= _ID_DIGITS
 
 
 def _back(found: Project) -> HttpResponse:

@@ -1,10 +1,17 @@
-/** Adjudication: the text in the middle, the annotators' versions beside it, one decision for each difference. */
+/**
+ * Adjudication: the text in the middle, the annotators' versions beside it, one decision for each difference.
+ *
+ * What is decided is kept as in the workbench: a draft in this browser until the text is done, and then in its
+ * outbox until the server has it.
+ */
 
-import { Api, Problem } from "../workbench/api.js";
+import { t } from "../i18n.js";
+import { Api } from "../workbench/api.js";
 import { Caret } from "../workbench/caret.js";
+import { Drafts } from "../workbench/drafts.js";
 import { KEYS, Keyboard } from "../workbench/keyboard.js";
 import { stepCharacter, stepWord } from "../workbench/offsets.js";
-import { freshKey } from "../workbench/outbox.js";
+import { MemoryStore, Outbox, Store, freshKey } from "../workbench/outbox.js";
 import { Pointer } from "../workbench/pointer.js";
 import { TextView } from "../workbench/render.js";
 import { Review } from "../workbench/state.js";
@@ -14,15 +21,21 @@ const element = (id) => document.getElementById(id);
 
 const config = read("adjudication-config");
 const task = read("adjudication-task");
+/** A draft is of these differences: a late opinion makes others of them. */
+const differences = JSON.stringify(task.regions);
+const STALE = 412;
 
 class Adjudication {
   /** The Keyboard asks: nothing here takes its keys away. */
   isComparing = false;
 
-  constructor() {
-    this.api = new Api(config);
+  #writes = 0;
+
+  constructor(store, keeps) {
+    this.keeps = keeps;
+    this.outbox = new Outbox(store, new Api(config));
+    this.drafts = new Drafts(store, `${config.user.id}:${config.base}`, this);
     this.review = new Review(task, { allowOverlap: config.allowOverlap, sure: 0 });
-    this.key = freshKey();
     this.at = 0;
     this.regions = task.regions.map((region, index) => ({
       start: this.review.offsets.toUtf16(region.start),
@@ -42,11 +55,39 @@ class Adjudication {
     this.keyboard.use(task.labels);
     this.caret.use(this.review);
     this.pointer.use(this.review);
-    this.view.show(this.review);
     this.#dress();
+  }
+
+  async start() {
+    this.#wireOutbox();
+    await this.outbox.start();
+    const words = this.#restore(await this.drafts.get(task.id));
+    this.view.show(this.review);
     this.#wire();
-    this.#go(0, { focus: false });
+    const asked = task.regions.findIndex(({ start, end }) => start <= config.at && config.at < end);
+    const open = this.regions.findIndex((region) => !region.isDecided);
+    this.#go(Math.max(asked >= 0 ? asked : open, 0), { focus: asked >= 0 });
+    if (this.outbox.tasks.includes(task.id)) this.#sending();
+    else this.#say(words);
     document.body.dataset.ready = "true";
+  }
+
+  // --- What Drafts tells --------------------------------------------------------------------------------
+
+  draftBegins() {
+    this.#writes += 1;
+    element("kept").setAttribute("aria-busy", "true");
+  }
+
+  draftsEnd() {
+    this.keeps = false;
+  }
+
+  draftEnds() {
+    this.#writes -= 1;
+    if (this.#writes) return;
+    element("kept").textContent = this.keeps ? t("draft kept here") : t("this browser keeps no drafts");
+    element("kept").removeAttribute("aria-busy");
   }
 
   // --- What the keys do ---------------------------------------------------------------------------------
@@ -130,26 +171,69 @@ class Adjudication {
       this.#say(element("said").dataset.open);
       return;
     }
+    if (element("submit").disabled) return;
     this.review.clock.pass();
     element("submit").disabled = true;
+    const body = {
+      spans: this.review.result,
+      base_number: task.number,
+      idempotency_key: freshKey(),
+      milliseconds: Math.round(this.review.clock.milliseconds),
+    };
     try {
-      await this.api.close(task.id, "submit", {
-        spans: this.review.result,
-        base_number: task.number,
-        idempotency_key: this.key,
-        milliseconds: Math.round(this.review.clock.milliseconds),
-      });
-    } catch (error) {
-      // What was decided stays on the page; the same key again stores it once.
+      await this.outbox.add({ task: task.id, name: task.document.name, verb: "submit", body });
+    } catch {
       element("submit").disabled = false;
-      if (error instanceof Problem && error.code === "key_reused") this.key = freshKey();
-      this.#say(error.message);
-      return;
+      this.#say(t("This browser could not keep the decision, so it was not taken. Try again."));
     }
-    location.assign(config.base);
   }
 
   // --- Inside -------------------------------------------------------------------------------------------
+
+  /** Go on from a draft; what is to be said of it. */
+  #restore(draft) {
+    if (!draft) return "";
+    if (draft.differences !== differences) {
+      return t("The annotators differ in other places now, so your unfinished decision was put away.");
+    }
+    this.review.restore(draft);
+    for (const [index, region] of this.regions.entries()) region.isDecided = draft.decided[index];
+    return t("Your unfinished work on this text is back.");
+  }
+
+  #keep() {
+    const decided = this.regions.map((region) => region.isDecided);
+    this.drafts.keep({ task, draft: { ...this.review.draft, decided, differences } });
+  }
+
+  #wireOutbox() {
+    this.outbox.addEventListener("change", () => {
+      if (this.outbox.tasks.includes(task.id)) this.#sending();
+    });
+    this.outbox.addEventListener("sent", async ({ detail }) => {
+      await this.drafts.drop(detail.entry.task);
+      if (detail.entry.task === task.id) location.assign(config.base);
+    });
+    this.outbox.addEventListener("stuck", async ({ detail }) => {
+      // The draft is still there: what was decided stays on the page.
+      await this.outbox.drop(detail.entry);
+      if (detail.entry.task !== task.id) return;
+      element("submit").disabled = false;
+      const { problem } = detail.entry;
+      this.#say(problem.status === STALE ? t("Somebody else decided this text meanwhile. Load the page again: deciding again replaces that.") : problem.detail);
+    });
+  }
+
+  #sending() {
+    element("submit").disabled = true;
+    const words = {
+      online: () => t("saving {kept}…", { kept: 1 }),
+      offline: () => t("The server cannot be reached. Your decision is kept here and sent once it can."),
+      server: () => t("The server cannot be reached. Your decision is kept here and sent once it can."),
+      "signed-out": () => t("Your session has ended. Sign in again in another tab: your decision is kept here and sent then."),
+    }[this.outbox.connection];
+    this.#say(words());
+  }
 
   #placed({ start, end, label }) {
     return { start: this.review.offsets.toUtf16(start), end: this.review.offsets.toUtf16(end), label };
@@ -176,6 +260,7 @@ class Adjudication {
     });
     region.isDecided = true;
     this.#tell();
+    this.#keep();
     const open = this.regions.findIndex((one, at) => at > index && !one.isDecided);
     this.#go(open >= 0 ? open : index);
   }
@@ -236,7 +321,7 @@ class Adjudication {
       }
     }
     element("left").textContent = left ? String(left) : "✓";
-    element("submit").disabled = false;
+    element("submit").disabled = this.outbox.tasks.includes(task.id);
   }
 
   #say(words) {
@@ -278,7 +363,12 @@ class Adjudication {
       if (ranges.some(([start, end]) => start < region.end && end > region.start)) region.isDecided = true;
     }
     this.#tell();
+    this.#keep();
   }
 }
 
-new Adjudication();
+const [store, keeps] = await Store.open().then(
+  (opened) => [opened, true],
+  () => [new MemoryStore(), false],
+);
+await new Adjudication(store, keeps).start();
