@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
-from django.utils.translation import gettext as _
-
 from corpus.services import RESERVED_HOTKEYS
 from feedback.selectors import correction_current, opinions_newest
 from labeling.models import Task
-from labeling.selectors.names import letter, names_shown
+from labeling.selectors.names import annotating
 from labeling.workbench import task_payload
 from ner.agreement import Region, regions
 from ner.spans import Span
@@ -39,7 +37,7 @@ def adjudication_payload(*, task: Task, user: User) -> dict[str, Any]:
         "number": current.number if current else 0,
         "current": {"author": "", "spans": [span.to_json(text) for span in agreed]},
         "prediction": {"version": "", "spans": []},
-        "names": _names(task, [opinion.author_id for opinion in opinions], user),
+        "names": annotating(project=task.project, viewer=user)([one.author_id for one in opinions]),
         "agreed": len(agreed),
         "regions": [_region(region, list(spans), text) for region in found if not region.is_agreed],
     }
@@ -52,17 +50,6 @@ def _region(region: Region, order: Sequence[str], text: str) -> dict[str, Any]:
         "text": text[region.start : region.end],
         "versions": [[span.to_json(text) for span in region.versions[key]] for key in order],
     }
-
-
-def _names(task: Task, people: Sequence[int], viewer: User) -> list[str]:
-    """With hidden names A, B, ... in the order of this text: nobody is known by a letter."""
-    if task.project.hide_names:
-        return [_("Annotator %(letter)s") % {"letter": letter(place)} for place in range(len(people))]
-    names = names_shown(project=task.project, viewer=viewer)
-    return [
-        names.get(person) or _("Annotator %(letter)s") % {"letter": letter(place)}
-        for place, person in enumerate(people)
-    ]
 
 
 def _labels(labels: Sequence[dict[str, Any]], *, versions: int) -> list[dict[str, Any]]:

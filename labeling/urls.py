@@ -48,6 +48,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="adjudicate",
     ),
     path("<slug:slug>/agreement/", team.agreement, name="agreement"),
+    path("<slug:slug>/agreement/spans/", team.disputes, name="disputes"),
     path("<slug:slug>/team/", team.team, name="team"),
     path("<slug:slug>/team/settings", team.team_settings, name="team_settings"),
     path("<slug:slug>/team/assign", team.assign, name="assign"),

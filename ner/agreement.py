@@ -12,10 +12,10 @@ What is counted, and by whom it was proposed:
   observed and what chance would give alike.
 - **Krippendorff's alpha** (nominal; *Computing Krippendorff's alpha-reliability*, 2011) on the same
   tokens. It takes any number of annotators, who need not all have seen each text. It does not know
-  boundaries: two names side by side and one long name are the same to it. The unitizing alpha, which
-  does, is not computed here.
+  boundaries: two names side by side and one long name are the same to it.
+- **Krippendorff's alpha for unitizing** (1995), which does know them: `ner.unitizing`.
 
-Everything is a sum over documents, so a bootstrap over documents (Efron's percentile interval) is one
+Nearly everything is a sum over documents, so a bootstrap over documents (Efron's percentile interval) is one
 matrix product. A figure is None where it is not defined: nothing was marked, or only one category used.
 """
 
@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from ner.spans import Span
 from ner.tokens import tokenize
+from ner.unitizing import Unitizing
 
 OUTSIDE = "O"
 #: Of fewer documents a bootstrap tells nothing: a single one drawn again and again is always the same.
@@ -76,6 +77,7 @@ class LabelAgreement:
     spans: int
     strict: Measure
     lenient: Measure
+    unitizing: Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Agreement:
     documents: int
     kappa: Measure
     alpha: Measure
+    unitizing: Measure
     strict: Measure
     lenient: Measure
     pairs: tuple[PairAgreement, ...] = ()
@@ -167,15 +170,17 @@ def agreement(documents: Sequence[Annotated], *, draws: int = 400, seed: int = 1
         for index, document in enumerate(documents)
         for _ in range(len(document.spans) * (len(document.spans) - 1) // 2)
     ]
+    units = Unitizing([(len(document.text), document.spans) for document in documents])
     kappas = [pair for pair, _ in pairs if pair.kappa.value is not None]
     return Agreement(
         documents=len(documents),
         kappa=_mean_kappa(kappas, [draws for pair, draws in pairs if pair.kappa.value is not None]),
         alpha=_measure(alpha_rows, weights, _alpha),
+        unitizing=_unitized(units, weights),
         strict=_pooled(everyone, of, weights, lenient=False),
         lenient=_pooled(everyone, of, weights, lenient=True),
         pairs=tuple(pair for pair, _ in pairs),
-        labels=tuple(_labels(everyone, of, weights)),
+        labels=tuple(_labels(everyone, of, weights, units)),
     )
 
 
@@ -365,7 +370,10 @@ def _pooled(
 
 
 def _labels(
-    pairs: Sequence[tuple[Sequence[Span], Sequence[Span]]], of: Sequence[int], weights: _Array
+    pairs: Sequence[tuple[Sequence[Span], Sequence[Span]]],
+    of: Sequence[int],
+    weights: _Array,
+    units: Unitizing,
 ) -> list[LabelAgreement]:
     labels = sorted({span.label for pair in pairs for mine in pair for span in mine})
     found = []
@@ -377,9 +385,15 @@ def _labels(
                 spans=sum(len(a) + len(b) for a, b in only),
                 strict=_pooled(only, of, weights, lenient=False),
                 lenient=_pooled(only, of, weights, lenient=True),
+                unitizing=_unitized(units, weights, label=label),
             )
         )
     return found
+
+
+def _unitized(units: Unitizing, weights: _Array, *, label: str = "") -> Measure:
+    """The figure of one label, or of all: no plain sum, as what chance gives is of all units and gaps."""
+    return _interval(units.alpha(label=label), [units.alpha(draw, label=label) for draw in weights])
 
 
 def _mean_kappa(pairs: Sequence[PairAgreement], drawn: Sequence[Sequence[float | None]]) -> Measure:

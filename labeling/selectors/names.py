@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,22 @@ def members_shown(*, project: Project, viewer: User) -> list[tuple[Membership, s
 def names_shown(*, project: Project, viewer: User) -> dict[int, str]:
     """The same by the person's primary key."""
     return {member.user_id: name for member, name in members_shown(project=project, viewer=viewer)}
+
+
+def annotating(*, project: Project, viewer: User) -> Callable[[Sequence[int]], list[str]]:
+    """How those who annotated one text are called, given in their order.
+
+    With hidden names A, B, ... in that order, for everybody: nobody is known by a letter.
+    """
+    shown = {} if project.hide_names else names_shown(project=project, viewer=viewer)
+
+    def names(people: Sequence[int]) -> list[str]:
+        return [
+            shown.get(person) or _("Annotator %(letter)s") % {"letter": letter(place)}
+            for place, person in enumerate(people)
+        ]
+
+    return names
 
 
 def naming(*, project: Project, viewer: User) -> Naming:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -20,6 +21,7 @@ from corpus.models import Membership, Project
 from corpus.selectors import label_set_current, labels_of, project_allows
 from feedback.selectors import agreement_of
 from labeling.models import AssignmentRule
+from labeling.selectors.disputes import disputed_spans
 from labeling.selectors.names import names_shown, naming
 from labeling.selectors.people import compared, people_rows, scores_by_label, scores_of
 from labeling.selectors.team import disputed_rows
@@ -119,6 +121,31 @@ def agreement(request: HttpRequest, slug: str) -> HttpResponse:
         "may_adjudicate": may_adjudicate,
     }
     return render(request, "labeling/agreement.html", context)
+
+
+@require_safe
+@login_required
+def disputes(request: HttpRequest, slug: str) -> HttpResponse:
+    """Each place on which annotators differ, of `?label=` or of all labels."""
+    found = project_of(request, slug, permission="adjudicate")
+    label, after = request.GET.get("label", ""), request.GET.get("after", "")
+    problem, page = None, None
+    try:
+        page = disputed_spans(project=found, viewer=person_of(request), label=label, after=after)
+    except DomainError as refused:
+        problem = refused
+    context = {
+        "project": found,
+        "tab": "agreement",
+        "page": page,
+        "problem": problem,
+        "label": label,
+        "is_first": not after,
+        "labels": labels_of(label_set=label_set_current(project=found)),
+        "hues": _hues(found),
+        "next": "?" + urlencode({"label": label, "after": page.after}) if page and page.after else "",
+    }
+    return render(request, "labeling/disputes.html", context, status=400 if problem else 200)
 
 
 @require_POST

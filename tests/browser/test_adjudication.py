@@ -187,6 +187,30 @@ def test_who_comes_second_is_told_and_loses_nothing(
     assert (correction.number, correction.author) == (2, mia)
 
 
+def test_a_disputed_span_is_found_by_its_label_and_decided_by_keyboard(
+    disputed: Task, sign_in: SignIn, mia: User
+) -> None:
+    reviewer = sign_in(mia)
+    page = reviewer.page
+    page.goto(f"{reviewer.home}agreement/")
+    page.get_by_text("What these figures mean").press("Enter")
+    page.get_by_text("Span F1", exact=True).wait_for()
+    page.get_by_role("link", name="Each span on which they differ").press("Enter")
+    page.get_by_role("heading", name="Disputed spans").wait_for()
+    assert page.locator(".dispute").count() == 3
+    page.get_by_label("Label").select_option("gpe")
+    page.get_by_role("button", name="Show").press("Enter")
+    page.wait_for_url("**label=gpe")
+    assert page.locator(".dispute mark").all_text_contents() == ["London"]
+    page.locator(".dispute").press("Enter")
+    reviewer.ready()
+    assert page.locator("[data-region='1'][aria-current]").count() == 1, "straight at the span"
+    assert page.evaluate("document.activeElement.dataset.region") == "1"
+    reviewer.press("2")
+    assert ("London", "gpe human") in reviewer.spans()
+    assert reviewer.complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_the_pages_of_the_team(
     disputed: Task, sign_in: SignIn, ana: User, demo_project: Project, scheme: str
@@ -194,7 +218,7 @@ def test_axe_finds_nothing_on_the_pages_of_the_team(
     adam = member(demo_project, "adam", "admin")
     reviewer = sign_in(adam, color_scheme=scheme, reduced_motion="reduce")
     page = reviewer.page
-    for name in ("adjudication/", "agreement/", "team/", f"team/{ana.pk}/"):
+    for name in ("adjudication/", "agreement/", "agreement/spans/", "team/", f"team/{ana.pk}/"):
         for width in (1280, 390):
             page.set_viewport_size({"width": width, "height": 900})
             page.goto(reviewer.home + name)

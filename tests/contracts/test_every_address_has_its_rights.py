@@ -47,6 +47,7 @@ PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "labeling:adjudication": ("get", (SIGN_IN, 404, 403, 200)),
     "labeling:adjudicate": ("post", (401, 404, 403, 404)),
     "labeling:agreement": ("get", (SIGN_IN, 404, 200, 200)),
+    "labeling:disputes": ("get", (SIGN_IN, 404, 403, 200)),
     "labeling:team": ("get", (SIGN_IN, 404, 200, 200)),
     "labeling:team_settings": ("post", (SIGN_IN, 404, 403, 403)),
     "labeling:assign": ("post", (SIGN_IN, 404, 403, 302)),
