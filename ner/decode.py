@@ -11,6 +11,7 @@ All functions work on batches ``[batch, time, tags]`` padded on the right. The t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,13 @@ Ints = NDArray[np.int64]
 FORBIDDEN = -1e9
 # No score counts as more than this much worse than its best rival: keeps products above zero.
 _FLOOR = -60.0
+# Sums are brought back to 1 every so many steps: each may shrink them by two floors, and e^-480 is a double.
+_RESCALE = 4
+# A little more than log(1/2): what rounding may add must not decide.
+_HALF = -0.69
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Transitions:
     """Scores of starting with a tag, going from one tag to the next, and ending with a tag."""
 
@@ -78,27 +83,27 @@ def masked(start: Floats, matrix: Floats, end: Floats) -> tuple[Floats, Floats, 
 
 def viterbi(emissions: NDArray[np.floating], lengths: Ints, transitions: Transitions) -> Ints:
     """The best valid tag sequences ``[batch, time]``; what lies beyond a length is 0."""
-    batch, time, tags = emissions.shape
-    scores = np.asarray(emissions, dtype=np.float64)
-    best = transitions.start + scores[:, 0]
-    pointers = np.zeros((time, batch, tags), dtype=np.int64)
-    stay, shortest = np.arange(tags), int(lengths.min())
-    by_target = np.ascontiguousarray(transitions.matrix.T)
+    scores = _by_time(emissions)
+    time, batch, tags = scores.shape
+    best = np.empty_like(scores)
+    np.add(transitions.start, scores[0], out=best[0])
+    options = np.empty((batch, tags, tags))
     for step in range(1, time):
-        options = best[:, None, :] + by_target
-        chosen, following = options.argmax(axis=2), options.max(axis=2) + scores[:, step]
-        if step < shortest:
-            best, pointers[step] = following, chosen
-        else:
-            active = (step < lengths)[:, None]
-            best = np.where(active, following, best)
-            pointers[step] = np.where(active, chosen, stay)
+        np.add(best[step - 1][:, :, None], transitions.matrix, out=options)
+        np.maximum.reduce(options, axis=1, out=best[step])
+        best[step] += scores[step]
+    # No pointers were kept: only along the path is asked again which tag came before.
+    by_target = _weights(transitions, 1.0).by_target
+    rows, shortest = np.arange(batch), int(lengths.min())
+    tag = (best[lengths - 1, rows] + transitions.end).argmax(axis=1)
+    last = tag
     paths = np.zeros((batch, time), dtype=np.int64)
-    rows = np.arange(batch)
-    tag = (best + transitions.end).argmax(axis=1)
     for step in range(time - 1, -1, -1):
+        if step < time - 1:
+            tag = (best[step] + by_target[tag]).argmax(axis=1)
+            if step >= shortest - 1:
+                tag = np.where(step < lengths - 1, tag, last)
         paths[:, step] = tag
-        tag = pointers[step, rows, tag]
     if shortest < time:
         paths[np.arange(time)[None, :] >= lengths[:, None]] = 0
     return paths
@@ -110,16 +115,20 @@ def path_scores(
     """The score of one tag sequence for each row."""
     batch, time, _ = emissions.shape
     inside = np.arange(time)[None, :] < lengths[:, None]
-    scores = np.take_along_axis(np.asarray(emissions, np.float64), paths[:, :, None], 2)[:, :, 0]
-    total = (scores * inside).sum(axis=1) + transitions.start[paths[:, 0]]
-    steps = transitions.matrix[paths[:, :-1], paths[:, 1:]]
-    total += (steps * inside[:, 1:]).sum(axis=1)
-    total += transitions.end[paths[np.arange(batch), lengths - 1]]
+    rows = np.arange(batch)
+    scores = emissions[rows[:, None], np.arange(time), paths].astype(np.float64)
+    scores[:, 1:] += transitions.matrix[paths[:, :-1], paths[:, 1:]]
+    total = (scores * inside).sum(axis=1)
+    total += transitions.start[paths[:, 0]] + transitions.end[paths[rows, lengths - 1]]
     return np.asarray(total, dtype=np.float64)
 
 
 class Lattice:
-    """All valid sequences of a batch with their probabilities (forward-backward, rescaled)."""
+    """All valid sequences of a batch with their probabilities (forward-backward, rescaled).
+
+    Inside, arrays are ``[time, batch, tags]``: a step is one block of memory, and a short sentence costs
+    little more than the calls. What they hold beyond a row's length means nothing and is never used.
+    """
 
     def __init__(
         self,
@@ -130,50 +139,56 @@ class Lattice:
         temperature: float = 1.0,
     ) -> None:
         self.lengths = lengths
-        self.transitions = transitions.scaled(temperature) if temperature != 1 else transitions
+        self._weights = _weights(transitions, temperature)
+        self.transitions = self._weights.transitions
         self.emissions = np.asarray(emissions, dtype=np.float64) / temperature
-        self._step = _probability(self.transitions.matrix)
-        self._end = _probability(self.transitions.end)
-        batch, time, _ = self.emissions.shape
-        self._peak = self.emissions.max(axis=2)
-        self._emit = np.exp(np.maximum(self.emissions - self._peak[:, :, None], _FLOOR))
+        scores = _by_time(self.emissions)
+        self._peak = scores.max(axis=2)
+        self._emit = np.exp(np.maximum(scores - self._peak[:, :, None], _FLOOR))
+        time, batch, _ = scores.shape
+        self._last = (lengths - 1, np.arange(batch))
         self._forward = np.empty_like(self._emit)
-        self._scale = np.ones((batch, time))
-        self._shortest = int(lengths.min())
+        self._scale = np.ones((time, batch))
         self._run_forward()
         self._backward: Floats | None = None
 
     def _run_forward(self) -> None:
-        time = self._emit.shape[1]
-        state = _probability(self.transitions.start) * self._emit[:, 0]
-        for step in range(time):
-            if step:
-                following = (state @ self._step) * self._emit[:, step]
-                inside = step < self._shortest
-                state = following if inside else np.where(self.lengths[:, None] > step, following, state)
-            scale = state.sum(axis=1)
-            state = state / scale[:, None]
-            self._forward[:, step] = state
-            self._scale[:, step] = scale
-        self._final = (state * self._end).sum(axis=1)
+        emit, forward, step = self._emit, self._forward, self._weights.step
+        np.multiply(self._weights.start, emit[0], out=forward[0])
+        for place in range(1, len(emit)):
+            state = forward[place]
+            np.matmul(forward[place - 1], step, out=state)
+            state *= emit[place]
+            if not place % _RESCALE:
+                np.add.reduce(state, axis=1, out=self._scale[place])
+                state /= self._scale[place][:, None]
+        self._final = (forward[self._last] * self._weights.end).sum(axis=1)
 
     @property
     def log_partition(self) -> Floats:
         """The logarithm of the summed scores of all valid sequences, for each row."""
-        inside = np.arange(self._emit.shape[1])[None, :] < self.lengths[:, None]
+        inside = np.arange(len(self._emit))[:, None] < self.lengths
         steps = (np.log(self._scale) + self._peak) * inside
-        start, end = self._offsets
-        total = steps.sum(axis=1) + np.log(self._final) + start + end
-        gain = self._step_peak * (self.lengths - 1)
-        return np.asarray(total + gain, dtype=np.float64)
+        moves = self.transitions
+        total = steps.sum(axis=0) + np.log(self._final) + moves.start.max() + moves.end.max()
+        return np.asarray(total + moves.matrix.max() * (self.lengths - 1), dtype=np.float64)
 
-    @property
-    def _offsets(self) -> tuple[float, float]:
-        return float(self.transitions.start.max()), float(self.transitions.end.max())
+    def best_paths(self) -> tuple[Ints, Floats]:
+        """The best valid tag sequence of each row, and its log-probability.
 
-    @property
-    def _step_peak(self) -> float:
-        return float(self.transitions.matrix.max())
+        Where the likeliest tags of the single positions make a sequence that is likelier than all others
+        together, it is the best one, and nothing else needs to be searched: so it is with most sentences.
+        """
+        time = len(self._emit)
+        paths = np.asarray((self._forward * self.backward).argmax(axis=2).T)
+        if int(self.lengths.min()) < time:
+            paths = np.where(np.arange(time) < self.lengths[:, None], paths, 0)
+        likelihoods = self.log_probabilities(paths)
+        if (doubtful := np.flatnonzero(likelihoods <= _HALF)).size:
+            lengths = self.lengths[doubtful]
+            paths[doubtful] = viterbi(self.emissions[doubtful], lengths, self.transitions)
+            likelihoods = self.log_probabilities(paths)
+        return paths, likelihoods
 
     def log_probabilities(self, paths: Ints) -> Floats:
         """The log-probability of one tag sequence for each row."""
@@ -182,48 +197,87 @@ class Lattice:
 
     @property
     def backward(self) -> Floats:
-        """Scaled sums over everything that may follow each position."""
+        """Scaled sums over everything that may follow each position, ``[time, batch, tags]``."""
         if self._backward is None:
-            batch, time, _ = self._emit.shape
-            backward = np.empty_like(self._emit)
-            state = np.broadcast_to(self._end, (batch, len(self._end)))
-            for step in range(time - 1, -1, -1):
-                if step < time - 1:
-                    ahead = backward[:, step + 1] * self._emit[:, step + 1]
-                    earlier = (ahead @ self._step.T) / self._scale[:, step + 1, None]
-                    inside = step < self._shortest - 1
-                    state = (
-                        earlier if inside else np.where(self.lengths[:, None] > step + 1, earlier, self._end)
-                    )
-                backward[:, step] = state
+            emit, back = self._emit, self._weights.back
+            backward = np.empty_like(emit)
+            time, shortest = len(emit), int(self.lengths.min())
+            backward[time - 1] = self._weights.end
+            for place in range(time - 2, -1, -1):
+                state = backward[place]
+                np.matmul(backward[place + 1] * emit[place + 1], back, out=state)
+                if not (place + 1) % _RESCALE:
+                    state /= self._scale[place + 1][:, None]
+                if place >= shortest - 1:
+                    state[self.lengths - 1 == place] = self._weights.end
             self._backward = backward
         return self._backward
 
     def token_probabilities(self) -> Floats:
         """The probability of every tag at every position, ``[batch, time, tags]``."""
-        return np.asarray(self._forward * self.backward / self._final[:, None, None])
+        shares = self._forward * self.backward / self._final[:, None]
+        return np.asarray(shares.transpose(1, 0, 2))
 
     def span_probabilities(self, row: int, first: int, last: int) -> tuple[Floats, float]:
         """For tokens ``first..last`` of a row: the probability that exactly these are an entity of
         each label (labels in order), and that all of them are outside."""
-        emit, scale, step = self._emit[row], self._scale[row], self._step
-        tags = len(self._end)
-        begin, inside = np.arange(1, tags, 2), np.arange(2, tags, 2)
-        entity = self._forward[row, first, begin]
-        outside = float(self._forward[row, first, 0])
-        tag = begin
+        emit, scale, weights = self._emit, self._scale, self._weights
+        entity = self._forward[first, row, 1::2]
+        outside = float(self._forward[first, row, 0])
+        carry, leave = weights.begin_on, weights.step[1::2]
         for place in range(first + 1, last + 1):
-            entity = entity * step[tag, inside] * emit[place, inside] / scale[place]
-            outside *= float(step[0, 0] * emit[place, 0] / scale[place])
-            tag = inside
+            entity = entity * carry * emit[place, row, 2::2] / scale[place, row]
+            outside *= float(weights.step[0, 0] * emit[place, row, 0] / scale[place, row])
+            carry, leave = weights.stay_on, weights.step[2::2]
         if last == self.lengths[row] - 1:
-            entity = entity * self._end[tag]
+            entity = entity * (weights.end[1::2] if first == last else weights.end[2::2])
         else:
-            ahead = emit[last + 1] * self.backward[row, last + 1] / scale[last + 1]
-            entity = entity * (step[tag] @ ahead - step[tag, inside] * ahead[inside])
-        outside *= float(self.backward[row, last, 0])
+            ahead = emit[last + 1, row] * self.backward[last + 1, row] / scale[last + 1, row]
+            # What follows must not carry the entity on.
+            entity = entity * (leave @ ahead - carry * ahead[2::2])
+        outside *= float(self.backward[last, row, 0])
         final = float(self._final[row])
-        return np.clip(entity / final, 0.0, 1.0), min(outside / final, 1.0)
+        return np.minimum(np.maximum(entity / final, 0.0), 1.0), min(outside / final, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """Transitions at a temperature as weights to multiply with, and the views of them that steps use."""
+
+    transitions: Transitions
+    start: Floats
+    step: Floats
+    end: Floats
+    back: Floats
+    """``step``, from the later tag to the earlier one."""
+    begin_on: Floats
+    """From each label's ``B`` to its ``I``."""
+    stay_on: Floats
+    """From each label's ``I`` to itself."""
+    by_target: Floats
+    """The scores of the transitions, ``[to, from]``."""
+
+
+@lru_cache(maxsize=64)
+def _weights(transitions: Transitions, temperature: float) -> _Weights:
+    # Once for each model and temperature, not once for each sentence.
+    moves = transitions.scaled(temperature) if temperature != 1 else transitions
+    step = _probability(moves.matrix)
+    return _Weights(
+        transitions=moves,
+        start=_probability(moves.start),
+        step=step,
+        end=_probability(moves.end),
+        back=np.ascontiguousarray(step.T),
+        begin_on=np.ascontiguousarray(step[1::2, 2::2].diagonal()),
+        stay_on=np.ascontiguousarray(step[2::2, 2::2].diagonal()),
+        by_target=np.ascontiguousarray(moves.matrix.T),
+    )
+
+
+def _by_time(emissions: NDArray[np.floating]) -> Floats:
+    """``[time, batch, tags]`` in double precision, each step one block of memory."""
+    return np.ascontiguousarray(np.asarray(emissions).transpose(1, 0, 2), dtype=np.float64)
 
 
 def _probability(scores: Floats) -> Floats:

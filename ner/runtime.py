@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ner.acquisition import uncertainty
 from ner.bundle import Bundle, open_bundle
-from ner.decode import Ints, Lattice, viterbi
+from ner.decode import Ints, Lattice
 from ner.errors import BundleNotFinite, BundleUnreadable
 from ner.features import VectorTable
 from ner.spans import Span
@@ -149,11 +149,11 @@ class BundleRecogniser:
         results: dict[int, _Decoded] = {}
         for places in _batches([len(sentence) for sentence in words]):
             emissions, lengths = self._scores([words[place] for place in places])
-            paths = viterbi(emissions, lengths, self._transitions)
             lattice = Lattice(emissions, lengths, self._transitions, temperature=self._temperature)
-            likelihoods = lattice.log_probabilities(paths)
+            paths, likelihoods = lattice.best_paths()
             marginals = lattice.token_probabilities()
-            chosen = np.take_along_axis(marginals, paths[:, :, None], axis=2)[:, :, 0].clip(0, 1)
+            rows, steps = np.arange(len(places))[:, None], np.arange(paths.shape[1])
+            chosen = np.minimum(marginals[rows, steps, paths], 1.0)
             for row, place in enumerate(places):
                 length = int(lengths[row])
                 tags = tuple(self._tags[tag] for tag in paths[row, :length])

@@ -48,6 +48,7 @@ def test_paths_and_probabilities_are_those_of_the_definition(seed: int, temperat
     lattice = Lattice(emissions, lengths, moves, temperature=temperature)
     tokens = lattice.token_probabilities()
     likelihood = lattice.log_probabilities(paths)
+    assert (lattice.best_paths()[0] == paths).all()
     for row, length in enumerate(lengths):
         every = enumerate_sequences(emissions[row, :length] / temperature, moves.scaled(temperature))
         best = max(every, key=lambda path: every[path])
@@ -86,6 +87,18 @@ def test_only_valid_iob2_comes_out_whatever_the_emissions(
     for row, length in enumerate(lengths):
         assert is_iob2([NAMES[tag] for tag in paths[row, :length]])
         assert np.allclose(tokens[row, :length].sum(axis=1), 1.0, atol=1e-6)
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 10_000), st.floats(0.1, 8.0))
+def test_the_short_way_to_the_best_path_ends_where_viterbi_does(seed: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 12, size=6)
+    emissions = rng.normal(scale=scale, size=(6, 11, TAGS)).astype(np.float32)
+    moves = learned(seed)
+    paths, likelihoods = Lattice(emissions, lengths, moves, temperature=1.3).best_paths()
+    assert (paths == viterbi(emissions, lengths, moves)).all()
+    assert (likelihoods <= 0).all()
 
 
 def test_padding_changes_nothing() -> None:
