@@ -78,6 +78,16 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
+#: What the JSON of the API passes instead (see wsgi.py): it comes with a key, never with a session, a form or
+#: a page, and each layer is felt in every answer.
+API_MIDDLEWARE = [
+    "nerapp.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "nerapp.middleware.LanguageMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

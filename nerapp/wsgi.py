@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nerapp.settings")
 
-application = get_wsgi_application()
+pages = get_wsgi_application()
 
-from inference.upkeep import upkeep  # noqa: E402  (needs the apps that the line above loads)
+from django.conf import settings  # noqa: E402  (the line above readies them)
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
+
+from inference.upkeep import upkeep  # noqa: E402
+
+_API, _API_DOCS = "/api/", "/api/v1/docs"
+
+
+def _handler(middleware: list[str]) -> WSGIHandler:
+    # Django builds a handler from this one setting, and once: here, before any thread can see it.
+    kept, settings.MIDDLEWARE = settings.MIDDLEWARE, middleware
+    try:
+        return WSGIHandler()
+    finally:
+        settings.MIDDLEWARE = kept
+
+
+api = _handler(settings.API_MIDDLEWARE)
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Pages and the JSON of the API pass different middleware; the API's documentation is a page."""
+    path = environ.get("PATH_INFO", "")
+    is_api = path.startswith(_API) and path != _API_DOCS
+    return (api if is_api else pages)(environ, start_response)
+
 
 upkeep.start()

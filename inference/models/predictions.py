@@ -18,8 +18,11 @@ class Prediction(models.Model):
     """One answer of one version about one text: a document's, or a text that a caller sent."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="predictions")
-    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="predictions")
+    # The indexes below begin with these columns: on the path of every answer each index is felt.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="predictions", db_index=False)
+    version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, related_name="predictions", db_index=False
+    )
     document = models.ForeignKey(
         Document, on_delete=models.PROTECT, null=True, blank=True, related_name="predictions"
     )

@@ -9,10 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+from django.db import connection
+from django.utils import timezone
+
 from corpus.models import Document, Project
+from corpus.rows import Row, rows_copy
 from inference import metrics
 from inference.engine import Serving, engine
 from inference.models import ApiKey, Deployment, ModelVersion, Prediction
+from inference.recorder import COLUMNS, recorder
 from ner.runtime import Recognition
 
 _CHUNK = 256
@@ -58,21 +64,25 @@ def prediction_make(
         for text, recognition in zip(texts, found, strict=True)
     ]
     if store:
+        now = timezone.now().isoformat()
         _keep(
             [
-                Prediction(
-                    id=answer.prediction_id,
-                    project=project,
-                    version=chosen.version,
-                    text=answer.text,
-                    spans=[span.to_json(answer.text) for span in answer.recognition.spans],
-                    uncertainty=answer.recognition.uncertainty,
-                    min_confidence=min_confidence,
-                    language=language,
-                    slot=chosen.slot,
-                    latency_ms=latency_ms,
-                    request_id=request_id,
-                    api_key=api_key,
+                (
+                    str(answer.prediction_id),
+                    str(project.pk),
+                    str(chosen.version.pk),
+                    answer.text,
+                    msgspec.json.encode(
+                        [span.to_json(answer.text) for span in answer.recognition.spans]
+                    ).decode(),
+                    repr(float(answer.recognition.uncertainty)),
+                    repr(min_confidence),
+                    language,
+                    chosen.slot,
+                    repr(latency_ms),
+                    request_id,
+                    str(api_key.pk) if api_key else None,
+                    now,
                 )
                 for answer in answers
             ]
@@ -154,12 +164,12 @@ def confident(
     )
 
 
-def _keep(rows: list[Prediction]) -> None:
-    if len(rows) == 1:
-        # One statement that commits itself; bulk_create would send BEGIN and COMMIT around it.
-        rows[0].save(force_insert=True)
-    elif rows:
-        Prediction.objects.bulk_create(rows)
+def _keep(rows: list[Row]) -> None:
+    if connection.in_atomic_block:
+        # Inside somebody's transaction they are part of it.
+        rows_copy(model=Prediction, columns=COLUMNS, rows=rows)
+    else:
+        recorder.record(rows)
 
 
 def _documents_predict(documents: Sequence[Document], serving: Serving) -> list[Prediction]:

@@ -1,0 +1,66 @@
+"""The application as the web processes serve it: the API and the pages pass different middleware."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
+    from inference.upkeep import upkeep
+
+    monkeypatch.setattr(upkeep, "start", lambda: None)  # its thread would outlive the test
+    from nerapp.wsgi import application
+
+    def call(path: str, **headers: str) -> tuple[str, dict[str, str], bytes]:
+        said: list[Any] = []
+        environ = {
+            **{"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "", "SCRIPT_NAME": ""},
+            **{"SERVER_NAME": "localhost", "SERVER_PORT": "80", "HTTP_HOST": "localhost"},
+            **{"wsgi.input": io.BytesIO(), "wsgi.url_scheme": "http", "wsgi.errors": io.StringIO()},
+            **headers,
+        }
+        body = b"".join(application(environ, lambda status, given: said.extend((status, dict(given)))))
+        return said[0], said[1], body
+
+    return call
+
+
+def test_json_of_the_api_is_guarded_and_named_and_starts_no_session(ask: Any) -> None:
+    status, headers, body = ask("/api/v1/live", HTTP_X_REQUEST_ID="mine")
+    assert status == "200 OK"
+    assert body.startswith(b"{")
+    assert headers["X-Request-Id"] == "mine"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Content-Length"] == str(len(body))
+    assert not {"Set-Cookie", "Content-Security-Policy"} & headers.keys()
+
+
+def test_a_host_that_is_not_ours_is_refused_by_the_api_too(ask: Any) -> None:
+    status, headers, body = ask("/api/v1/live", HTTP_HOST="evil.example")
+    assert status == "400 Bad Request"
+    assert headers["Content-Type"] == "application/problem+json"
+    assert b"evil" not in body
+
+
+def test_an_address_that_the_api_has_not_is_a_problem(ask: Any) -> None:
+    status, headers, _ = ask("/api/v1/nothing")
+    assert (status, headers["Content-Type"]) == ("404 Not Found", "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/docs", "/help/"])
+def test_pages_have_their_policy(ask: Any, path: str) -> None:
+    headers = ask(path)[1]
+    assert "nonce-" in headers["Content-Security-Policy"] or "'self'" in headers["Content-Security-Policy"]
+
+
+def test_the_api_speaks_english_to_everybody(ask: Any) -> None:
+    german = {"HTTP_ACCEPT_LANGUAGE": "de"}
+    ask("/help/", **german)
+    assert b"There is nothing here" in ask("/api/v1/nothing", **german)[2]
