@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -89,6 +90,9 @@ class Numbers(msgspec.Struct, kw_only=True):
     texts_predicted: int
     entities_found: int
     rate_limited: int
+    cache_hit_rate: Annotated[
+        float | None, msgspec.Meta(description="Of the texts asked about; null before the first.")
+    ]
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
@@ -309,12 +313,15 @@ def numbers() -> Numbers:
     """The counters as a few numbers; percentiles are the upper bounds of their buckets, interpolated."""
     totals: dict[str, float] = {}
     buckets: dict[float, float] = {}
+    hits: Counter[str] = Counter()
     for family in _registry().collect():
         for sample in family.samples:
             totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
             if sample.name == "ner_prediction_seconds_bucket":
                 bound = float(sample.labels["le"])
                 buckets[bound] = buckets.get(bound, 0.0) + sample.value
+            elif sample.name == "ner_cache_total":
+                hits[sample.labels["outcome"]] += int(sample.value)
     requests = int(totals.get("ner_prediction_seconds_count", 0))
     errors = int(totals.get("ner_predictions_failed_total", 0))
     return Numbers(
@@ -324,6 +331,7 @@ def numbers() -> Numbers:
         texts_predicted=int(totals.get("ner_texts_predicted_total", 0)),
         entities_found=int(totals.get("ner_entities_found_total", 0)),
         rate_limited=int(totals.get("ner_rate_limited_total", 0)),
+        cache_hit_rate=round(hits["hit"] / sum(hits.values()), 4) if sum(hits.values()) else None,
         p50_ms=_percentile(buckets, 0.50),
         p95_ms=_percentile(buckets, 0.95),
         p99_ms=_percentile(buckets, 0.99),

@@ -17,7 +17,9 @@ from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 
 from inference.upkeep import upkeep  # noqa: E402
 
-_API, _API_DOCS = "/api/", "/api/v1/docs"
+_API = "/api/"
+#: What staff open in a browser, signed in by their session.
+_FOR_BROWSERS = frozenset({"/api/v1/docs", "/api/v1/health", "/api/v1/metrics"})
 
 
 def _handler(middleware: list[str]) -> WSGIHandler:
@@ -33,9 +35,9 @@ api = _handler(settings.API_MIDDLEWARE)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Pages and the JSON of the API pass different middleware; the API's documentation is a page."""
+    """Pages and what comes with a key pass different middleware."""
     path = environ.get("PATH_INFO", "")
-    is_api = path.startswith(_API) and path != _API_DOCS
+    is_api = path.startswith(_API) and path not in _FOR_BROWSERS
     return (api if is_api else pages)(environ, start_response)
 
 

@@ -46,7 +46,7 @@ INSERT INTO corpus_document
         || ' in London about the ' || CASE WHEN n % 10 = 0 THEN 'orchard' ELSE 'engine' END
         || CASE WHEN n % 100 = 0 THEN ' and its apples' ELSE ' and its wheels' END
         || CASE WHEN n % ({n} / 20) = 0 THEN ' with a needle' ELSE '' END,
-        hash, CASE WHEN n % 1000 = 0 THEN 'letters' ELSE 'import' END, 'doc-' || n, 'en', '{{}}', at
+        hash, CASE WHEN n % 100 = 0 THEN 'letters' ELSE 'import' END, 'doc-' || n, 'en', '{{}}', at
     FROM seeds;
 INSERT INTO inference_prediction
     (id, project_id, version_id, document_id, text, spans, uncertainty, language, slot, latency_ms,
@@ -71,7 +71,7 @@ INSERT INTO labeling_standing
     (document_id, project_id, state, reviewer_id, arrived_at, uncertainty, facets, words)
     SELECT document, {project}, CASE status WHEN 'open' THEN 'waiting' ELSE status END,
         CASE WHEN status <> 'open' THEN {person} END, at, score,
-        ARRAY['source:' || CASE WHEN n % 1000 = 0 THEN 'letters' ELSE 'import' END, 'language:en',
+        ARRAY['source:' || CASE WHEN n % 100 = 0 THEN 'letters' ELSE 'import' END, 'language:en',
             'stratum:' || stratum, 'label:per'], labeling_words(text)
     FROM seeds JOIN corpus_document ON id = document;
 INSERT INTO labeling_tally (project_id, kind, state, stratum, change)

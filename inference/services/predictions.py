@@ -16,6 +16,7 @@ from django.utils import timezone
 from corpus.models import Document, Project
 from corpus.rows import Row, rows_copy
 from inference import metrics
+from inference.cache import recognition_cache
 from inference.engine import Serving, engine
 from inference.models import ApiKey, Deployment, ModelVersion, Prediction
 from inference.recorder import COLUMNS, recorder
@@ -55,9 +56,12 @@ def prediction_make(
     """
     started = time.perf_counter()
     chosen = serving or engine.serving(project_id=project.pk, slot=slot)
-    found = [
-        confident(recognition, thresholds or {}, min_confidence) for recognition in chosen.recognise(texts)
-    ]
+    recognised = (
+        recognition_cache.recognise(chosen.version.sha256, texts, chosen.recognise)
+        if store
+        else chosen.recognise(texts)
+    )
+    found = [confident(recognition, thresholds or {}, min_confidence) for recognition in recognised]
     latency_ms = (time.perf_counter() - started) * 1000 / max(len(texts), 1)
     answers = [
         Answer(uuid.uuid4() if store else None, text, chosen, recognition, latency_ms)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.signals import request_started
+from django.db import close_old_connections
+from django.test import Client
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
+def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from inference.upkeep import upkeep
 
     monkeypatch.setattr(upkeep, "start", lambda: None)  # its thread would outlive the test
@@ -28,7 +32,10 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
         body = b"".join(application(environ, lambda status, given: said.extend((status, dict(given)))))
         return said[0], said[1], body
 
-    return call
+    # As Django's own test client does: the connection is the test's, not the request's.
+    request_started.disconnect(close_old_connections)
+    yield call
+    request_started.connect(close_old_connections)
 
 
 def test_json_of_the_api_is_guarded_and_named_and_starts_no_session(ask: Any) -> None:
@@ -52,6 +59,12 @@ def test_a_host_that_is_not_ours_is_refused_by_the_api_too(ask: Any) -> None:
 def test_an_address_that_the_api_has_not_is_a_problem(ask: Any) -> None:
     status, headers, _ = ask("/api/v1/nothing")
     assert (status, headers["Content-Type"]) == ("404 Not Found", "application/problem+json")
+
+
+def test_staff_see_the_health_of_everything_in_their_browser(ask: Any, admin_client: Client) -> None:
+    cookie = f"sessionid={admin_client.cookies['sessionid'].value}"
+    assert b'"checks"' in ask("/api/v1/health", HTTP_COOKIE=cookie)[2]
+    assert b'"checks"' not in ask("/api/v1/health")[2]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/docs", "/help/"])
