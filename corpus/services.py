@@ -25,7 +25,10 @@ from corpus.errors import (
     TextTooLong,
 )
 from corpus.models import Document, Label, LabelSet, Membership, Project
-from corpus.rows import rows_copy
+from corpus.rows import Row as Row
+from corpus.rows import copy_into as copy_into
+from corpus.rows import copy_line as copy_line
+from corpus.rows import rows_copy as rows_copy
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -18,7 +18,7 @@ import psycopg2.errors
 import structlog
 from django.db import IntegrityError, OperationalError, connections
 
-from corpus.rows import Row, copy_into, copy_line
+from corpus.services import Row, copy_into, copy_line
 from inference.models import Prediction
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from corpus.models import Document, LabelSet, Project
-from corpus.rows import rows_copy
+from corpus.services import rows_copy
 from feedback.models import Correction, Stratum
 from inference.models import ApiKey
 

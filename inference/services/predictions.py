@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from corpus.models import Document, Project
-from corpus.rows import Row, rows_copy
+from corpus.services import Row, rows_copy
 from inference import metrics
 from inference.cache import recognition_cache
 from inference.engine import Serving, engine

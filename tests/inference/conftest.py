@@ -13,6 +13,7 @@ from django.test import Client
 from audit.services import SYSTEM
 from corpus.models import Project
 from inference.authentication import key_ring
+from inference.cache import recognition_cache
 from inference.engine import engine
 from inference.models import ApiKey, ModelVersion
 from inference.services import api_key_create, deployment_set, version_register
@@ -27,6 +28,7 @@ def _fresh_process(settings: Any, tmp_path: Path) -> Iterator[None]:
     settings.DATA_DIR = tmp_path / "data"
     settings.MODELS_DIR = tmp_path / "models"
     key_ring.forget()
+    recognition_cache.forget()
     yield
     key_ring.forget()
     engine.forget()

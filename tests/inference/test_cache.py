@@ -10,7 +10,7 @@ import pytest
 
 from audit.services import SYSTEM
 from corpus.models import Project
-from inference.cache import RecognitionCache, recognition_cache
+from inference.cache import RecognitionCache
 from inference.models import ModelVersion, Prediction
 from inference.services import deployment_set, version_register
 from ner.runtime import Recognition
@@ -67,7 +67,6 @@ def computed(champion: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> list[st
     """The texts that a model was really asked about."""
     from inference.engine import Serving
 
-    recognition_cache.forget()
     texts: list[str] = []
     recognise = Serving.recognise
 

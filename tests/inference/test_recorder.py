@@ -14,7 +14,7 @@ from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from corpus.models import Project
-from corpus.rows import Row
+from corpus.services import Row
 from inference.models import ModelVersion, Prediction
 from inference.recorder import Recorder
 
