@@ -21,7 +21,9 @@ import structlog
 from django.conf import settings
 
 from inference import metrics
+from inference.circuit import circuits
 from inference.errors import ModelLoading, ModelUnsound, ModelUnusable, UnknownModel, VersionExternal
+from inference.latency import latencies
 from inference.models import Deployment, ModelVersion
 from inference.selectors import version_f1
 from ner.errors import BundleNotFinite, BundleRefused
@@ -49,11 +51,16 @@ class Serving:
 
     def recognise(self, texts: Sequence[str]) -> list[Recognition]:
         """Answers in order, or ModelUnsound: a span outside its text or a number that is none."""
+        started = time.perf_counter()
         found = self.recogniser.predict_many(texts)
         if len(found) != len(texts) or not all(map(_is_sound, texts, found)):
             metrics.OUTPUT_REFUSED.inc()
+            circuits.failed(self.version.sha256)
             log.error("answer withheld", version=str(self.version))
             raise ModelUnsound(model=str(self.version))
+        circuits.succeeded(self.version.sha256)
+        if len(texts) == 1:  # of a batch nobody knows which text took how long
+            _timed(self.version.sha256, texts[0], started)
         return found
 
 
@@ -261,6 +268,11 @@ class Engine:
             recogniser = load_recogniser(path, expected_sha256=version.sha256 or None)
             if not _is_sound(_WARM_UP, recogniser.predict(_WARM_UP)):
                 raise BundleNotFinite(path=path, problem="its first answer")
+            # Routing must not wait for callers to find out how fast it is.
+            for text in (_WARM_UP, _WARM_UP * 30) * 3:
+                started = time.perf_counter()
+                recogniser.predict(text)
+                _timed(version.sha256, text, started)
         except BundleRefused as refused:
             metrics.LOAD_REFUSED.labels(reason=refused.code).inc()
             raise
@@ -274,6 +286,10 @@ class Engine:
             del self._recognisers[sha256]
             self._loading.pop(sha256, None)
         metrics.LOADED.set(len(self._recognisers))
+
+
+def _timed(version: str, text: str, started: float) -> None:
+    latencies.record(version, characters=len(text), milliseconds=(time.perf_counter() - started) * 1000)
 
 
 def _is_sound(text: str, found: Recognition) -> bool:

@@ -40,6 +40,12 @@ class ModelUnsound(Unavailable):
     code = "model_unsound"
 
 
+class NoModelFits(Conflict):
+    """No version meets what was asked for ({objections}), and none may stand in: set fallback_enabled."""
+
+    code = "no_model_fits"
+
+
 class BundleBroken(Conflict):
     """The bundle of {version} was refused: {reason}."""
 

@@ -1,34 +1,81 @@
-"""Which version answers a request. Decisions from measured speed and quality come with the routing step."""
+"""Which version answers a request: the one that was named, or the one that measurements speak for.
+
+What a version is worth is its measured F1; what it costs is what this process measured of it
+(`inference.latency`). No number here stands for either.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from corpus.models import Project
+from inference.circuit import circuits
 from inference.engine import Serving, engine
-from inference.errors import MissingScope
+from inference.errors import MissingScope, NoModelFits, UnknownModel
+from inference.latency import Latency, latencies
 from inference.models import ApiKey, Deployment
 from inference.selectors import version_named, version_of_family
 
 AUTO = "auto"
+Strategy = Literal["intelligent", "performance", "speed", "accuracy"]
 _SLOTS = frozenset(Deployment.Slot.values)
+#: What the router may choose among, in the order in which one stands in for another.
+_CHOSEN_AMONG = (Deployment.Slot.CHAMPION, Deployment.Slot.SPEED, Deployment.Slot.BACKUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a caller asks of the version that answers."""
+
+    characters: int = 0
+    strategy: Strategy | None = None
+    max_latency_ms: float | None = None
+    min_accuracy: float | None = None
+    may_fall_back: bool = True
+
+    @property
+    def are_none(self) -> bool:
+        """Is the project's champion simply meant?"""
+        return self.strategy is None and self.max_latency_ms is None and self.min_accuracy is None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A version that could answer, what was measured of it, and what speaks against it."""
+
+    serving: Serving
+    latency: Latency | None
+    objections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The version that answers, and why it does."""
+    """The version that answers, why it does, and what stands in for it."""
 
     serving: Serving
     reason: str
+    candidates: Sequence[Candidate] = field(default=())
+    is_fitting: bool = True
+
+    def others(self) -> list[Candidate]:
+        """What could have answered too."""
+        return [one for one in self.candidates if one.serving.version.pk != self.serving.version.pk]
 
 
-def choose(*, project: Project, model: str, scopes: frozenset[str]) -> Choice:
+def choose(*, project: Project, model: str, scopes: frozenset[str], demands: Demands | None = None) -> Choice:
     """The version for what a caller asked: `auto`, a slot, a family, or `name@number`.
 
-    Slots and single versions need the scope `route`: they reach what the project has not promoted.
+    Slots and single versions need the scope `route`: they reach what the project has not promoted. Demands
+    are for `auto`; NoModelFits where no version meets them and none may stand in.
     """
     if model == AUTO:
+        if demands is not None and not demands.are_none:
+            return _weighed(project, demands)
         serving = engine.serving(project_id=project.pk, slot=Deployment.Slot.CHAMPION)
+        if circuits.seconds_closed_to(serving.version.sha256):
+            return _weighed(project, demands or Demands())
         return Choice(serving, "the project's champion")
     if model in _SLOTS:
         _route_require(scopes)
@@ -39,6 +86,86 @@ def choose(*, project: Project, model: str, scopes: frozenset[str]) -> Choice:
         return Choice(engine.serving_version(version), "this version was asked for")
     version, slot = version_of_family(project, model)
     return Choice(engine.serving_version(version, slot=slot), f"the family {version.family} was asked for")
+
+
+def stand_in(*, project: Project, demands: Demands, besides: Choice) -> Choice | None:
+    """The next version in the place of one that gave no answer; None where there is no other."""
+    failed = besides.serving.version
+    others = [one for one in _servings(project) if one.version.pk != failed.pk]
+    candidates = [_candidate(serving, demands) for serving in others]
+    sound = next((one for one in candidates if not one.objections), None)
+    if sound is None:
+        return None
+    return Choice(sound.serving, f"{failed} gave no answer that can be right; the next stands in", candidates)
+
+
+def _weighed(project: Project, demands: Demands) -> Choice:
+    candidates = [_candidate(serving, demands) for serving in _servings(project)]
+    fitting = [candidate for candidate in candidates if not candidate.objections]
+    if not fitting and not demands.may_fall_back:
+        told = "; ".join(f"{one.serving.version}: {', '.join(one.objections)}" for one in candidates)
+        raise NoModelFits(pointer="/model", objections=told)
+    strategy = demands.strategy or "performance"
+    chosen = _best(fitting or candidates, strategy)
+    reason = _REASONS[strategy]
+    if not fitting:
+        reason = f"none meets what was asked for; {reason} stands in"
+    return Choice(chosen.serving, reason, candidates, is_fitting=bool(fitting))
+
+
+_REASONS = {
+    "intelligent": "the best F1 of those that meet what was asked for",
+    "performance": "the project's champion, or the next in its place",
+    "speed": "the fastest of those that meet what was asked for",
+    "accuracy": "the best F1",
+}
+
+
+def _best(candidates: Sequence[Candidate], strategy: Strategy) -> Candidate:
+    if strategy == "performance":
+        return candidates[0]
+    if strategy == "speed":
+        return min(candidates, key=_milliseconds)
+    return min(candidates, key=lambda one: (-(one.serving.f1 or 0.0), _milliseconds(one)))
+
+
+def _milliseconds(candidate: Candidate) -> float:
+    return candidate.latency.p50_ms if candidate.latency else float("inf")
+
+
+def _servings(project: Project) -> list[Serving]:
+    """What a project's slots serve, each version once."""
+    found: dict[int, Serving] = {}
+    for slot in _CHOSEN_AMONG:
+        try:
+            serving = engine.serving(project_id=project.pk, slot=slot)
+        except UnknownModel:
+            if slot == Deployment.Slot.CHAMPION:
+                raise
+            continue
+        found.setdefault(serving.version.pk, serving)
+    return list(found.values())
+
+
+def _candidate(serving: Serving, demands: Demands) -> Candidate:
+    latency = latencies.of(serving.version.sha256, characters=demands.characters)
+    objections = []
+    if seconds := circuits.seconds_closed_to(serving.version.sha256):
+        objections.append(f"it failed again and again and is left alone for {seconds:.0f} s")
+    if demands.min_accuracy is not None:
+        if serving.f1 is None:
+            objections.append("its F1 was never measured")
+        elif serving.f1 < demands.min_accuracy:
+            objections.append(f"its F1 of {serving.f1:.3f} is below {demands.min_accuracy:g}")
+    # Whoever wants the best F1 wants it at any speed; whether it was in time is told with the answer.
+    if demands.max_latency_ms is not None and demands.strategy != "accuracy":
+        if latency is None:
+            objections.append("its latency was not measured yet")
+        elif latency.p95_ms > demands.max_latency_ms:
+            objections.append(
+                f"its p95 of {latency.p95_ms:.1f} ms for this length is above {demands.max_latency_ms:g} ms"
+            )
+    return Candidate(serving, latency, tuple(objections))
 
 
 def _route_require(scopes: frozenset[str]) -> None:

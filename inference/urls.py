@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from inference.api.models import ModelsView, ModelView
-from inference.api.predict import BatchView, PredictView
+from inference.api.predict import BatchView, PredictView, RouteView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("predict", PredictView.as_view(), name="predict"),
+    path("predict/route", RouteView.as_view(), name="predict_route"),
     path("predict/batch", BatchView.as_view(), name="predict_batch"),
     path("models", ModelsView.as_view(), name="models"),
     path("models/<str:reference>", ModelView.as_view(), name="model"),

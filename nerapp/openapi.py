@@ -104,6 +104,10 @@ _OPEN = {"health", "metrics"}
 _OWN = {
     "predict": {"404": "Unknown model."},
     "predict_batch": {"404": "Unknown model."},
+    "predict_route": {
+        "404": "Unknown model.",
+        "409": "No version meets what was asked for, and none may stand in.",
+    },
     "models_read": {"404": "Nothing here."},
     "metrics": {"404": "Nothing here for callers who are no operators."},
     "import_start": {

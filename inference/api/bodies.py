@@ -24,6 +24,7 @@ Model = Annotated[
         examples=["auto", "flagship"],
     ),
 ]
+Milliseconds = Annotated[float, Meta(gt=0, le=600_000)]
 Language = Annotated[
     str,
     Meta(
@@ -56,8 +57,24 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True):
     ] = "codepoint"
 
 
-class PredictRequest(Options, forbid_unknown_fields=True, kw_only=True):
+class Routed(Options, forbid_unknown_fields=True, kw_only=True):
+    """Options of one text, and what is asked of the version that answers it."""
+
+    max_latency_ms: Annotated[
+        Milliseconds | None,
+        Meta(description="With `auto`: only a version whose measured p95 for this length is no higher."),
+    ] = None
+    min_accuracy: Annotated[
+        Probability | None, Meta(description="With `auto`: only a version whose measured F1 is no lower.")
+    ] = None
+
+
+class PredictRequest(Routed, forbid_unknown_fields=True, kw_only=True):
     """One text to recognise."""
+
+    speed_priority: Annotated[
+        bool, Meta(description="With `auto`: the fastest version, by what was measured, not the champion.")
+    ] = False
 
     text: Annotated[
         str,
@@ -68,6 +85,29 @@ class PredictRequest(Options, forbid_unknown_fields=True, kw_only=True):
             extra_json_schema={"minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": "^[^\\u0000]*$"},
         ),
     ]
+
+
+class RouteRequest(Routed, forbid_unknown_fields=True, kw_only=True):
+    """One text to recognise, and how the version is to be chosen."""
+
+    text: Annotated[
+        str,
+        Meta(
+            description=f"1 to {MAX_CHARACTERS:,} code points, taken exactly as sent.",
+            examples=["Ada Lovelace moved to London in 1835."],
+            extra_json_schema={"minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": "^[^\\u0000]*$"},
+        ),
+    ]
+    routing_strategy: Annotated[
+        Literal["intelligent", "performance", "speed", "accuracy"],
+        Meta(
+            description="`intelligent`: the best F1 of those that meet the demands; `performance`: the "
+            "champion, or the next in its place; `speed`: the fastest; `accuracy`: the best F1 at any speed."
+        ),
+    ] = "intelligent"
+    fallback_enabled: Annotated[
+        bool, Meta(description="Where no version meets the demands: let the nearest answer; else 409.")
+    ] = True
 
 
 class BatchRequest(Options, forbid_unknown_fields=True, kw_only=True):
@@ -110,6 +150,28 @@ class RoutingDecision(Struct, kw_only=True):
     requested: str
     slot: str
     reason: str
+
+
+class Alternative(Struct, kw_only=True):
+    """A version that could have answered too."""
+
+    model_version: str
+    slot: str
+    f1_score: float | None
+    p50_ms: Annotated[float | None, Meta(description="Measured here for texts of about this length.")]
+    p95_ms: float | None
+    why_not: Annotated[str, Meta(description="What spoke against it; empty where another was just better.")]
+
+
+class RoutingDecided(RoutingDecision, kw_only=True):
+    """Which version answered, why, and what else could have."""
+
+    selected_model: str
+    strategy: str
+    p50_ms: float | None
+    p95_ms: float | None
+    alternatives_considered: list[Alternative]
+    decision_time_ms: float
 
 
 class Notice(Struct, kw_only=True):
@@ -176,6 +238,15 @@ class PredictResponse(Found, kw_only=True):
     request_id: str
     prediction_id: UUID | None
     warnings: list[Notice]
+
+
+class RouteResponse(PredictResponse, kw_only=True):
+    """What was found, and how the version was chosen."""
+
+    routing_decision: RoutingDecided
+    sla_met: Annotated[
+        bool, Meta(description="Was the answer within `max_latency_ms`, by a version of `min_accuracy`?")
+    ]
 
 
 class ItemError(Struct, kw_only=True):

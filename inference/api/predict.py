@@ -1,4 +1,4 @@
-"""`POST predict` and `POST predict/batch`."""
+"""`POST predict`, `POST predict/route` and `POST predict/batch`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from corpus.errors import DomainError, FieldRequired
 from corpus.services import text_check
 from inference import metrics
 from inference.api.bodies import (
+    Alternative,
     BatchItem,
     BatchRequest,
     BatchResponse,
@@ -24,49 +25,109 @@ from inference.api.bodies import (
     Options,
     PredictRequest,
     PredictResponse,
+    RouteRequest,
+    RouteResponse,
+    RoutingDecided,
     RoutingDecision,
 )
 from inference.api.formats import found_in
 from inference.authentication import Caller
-from inference.errors import BatchEmpty, BatchTooLarge, DuplicateId, NotAnItem, OtherProject
+from inference.errors import (
+    BatchEmpty,
+    BatchTooLarge,
+    DuplicateId,
+    ModelUnsound,
+    NotAnItem,
+    OtherProject,
+)
+from inference.latency import latencies
 from inference.models import ApiKey
-from inference.router import Choice, choose
+from inference.router import AUTO, Choice, Demands, choose, stand_in
 from inference.services import Answer, prediction_make
 
 
-class PredictView(APIView):
-    """Recognise the entities of one text."""
+class _OneText(APIView):
+    """What `predict` and `predict/route` share."""
 
     scope = ApiKey.Scope.PREDICT
-    body = PredictRequest
     body_limit = settings.LIMITS["predict_body_bytes"]
 
     def cost(self, request: Request) -> int:
         """One text."""
         return 1
 
+    def answer(
+        self, request: Request, asked: PredictRequest | RouteRequest, demands: Demands
+    ) -> tuple[Choice, dict[str, Any], float]:
+        """The version that answered, the fields of the answer, and how long choosing took."""
+        started = time.perf_counter()
+        text_check(asked.text, limit=settings.LIMITS["predict_characters"])
+        with metrics.measured("predict"):
+            choice = _choose(cast(Caller, request.user), asked, demands)
+            decided_ms = _milliseconds(started)
+            choice, answer = _ask_in_turn(request, asked, choice)
+        return (
+            choice,
+            {
+                **_found(answer, asked),
+                "model_used": choice.serving.version.family,
+                "model_version": str(choice.serving.version),
+                "offset_unit": asked.offset_unit,
+                "processing_time_ms": _milliseconds(started),
+                "f1_score": choice.serving.f1,
+                "request_id": _request_id(request),
+                "prediction_id": answer.prediction_id,
+                "warnings": _warnings(asked, choice),
+            },
+            decided_ms,
+        )
+
+
+class PredictView(_OneText):
+    """Recognise the entities of one text."""
+
+    body = PredictRequest
+
     @extend_schema(
         operation_id="predict", tags=["predict"], request=PredictRequest, responses=PredictResponse
     )
     def post(self, request: Request) -> Response:
-        started = time.perf_counter()
         asked = cast(PredictRequest, request.data or _missing("text"))
-        text_check(asked.text, limit=settings.LIMITS["predict_characters"])
-        with metrics.measured("predict"):
-            choice = _choose(cast(Caller, request.user), asked)
-            [answer] = _ask(request, asked, choice, [asked.text])
+        demands = Demands(
+            characters=len(asked.text),
+            strategy="speed" if asked.speed_priority else None,
+            max_latency_ms=asked.max_latency_ms,
+            min_accuracy=asked.min_accuracy,
+        )
+        choice, fields, _ = self.answer(request, asked, demands)
+        return Response(PredictResponse(**fields, routing_decision=_decision(asked, choice)))
+
+
+class RouteView(_OneText):
+    """Recognise one text by the version that measurements speak for, and say why it was that one."""
+
+    body = RouteRequest
+
+    @extend_schema(
+        operation_id="predict_route", tags=["predict"], request=RouteRequest, responses=RouteResponse
+    )
+    def post(self, request: Request) -> Response:
+        asked = cast(RouteRequest, request.data or _missing("text"))
+        demands = Demands(
+            characters=len(asked.text),
+            strategy=asked.routing_strategy,
+            max_latency_ms=asked.max_latency_ms,
+            min_accuracy=asked.min_accuracy,
+            may_fall_back=asked.fallback_enabled,
+        )
+        choice, fields, decided_ms = self.answer(request, asked, demands)
+        f1, took = fields["f1_score"], fields["processing_time_ms"]
         return Response(
-            PredictResponse(
-                **_found(answer, asked),
-                model_used=choice.serving.version.family,
-                model_version=str(choice.serving.version),
-                routing_decision=_decision(asked, choice),
-                offset_unit=asked.offset_unit,
-                processing_time_ms=_milliseconds(started),
-                f1_score=choice.serving.f1,
-                request_id=_request_id(request),
-                prediction_id=answer.prediction_id,
-                warnings=_warnings(asked, choice),
+            RouteResponse(
+                **fields,
+                routing_decision=_decided(asked, choice, decided_ms),
+                sla_met=(asked.max_latency_ms is None or took <= asked.max_latency_ms)
+                and (asked.min_accuracy is None or (f1 or 0.0) >= asked.min_accuracy),
             )
         )
 
@@ -127,11 +188,30 @@ def _missing(field: str) -> Any:
     raise FieldRequired(pointer=f"/{field}", field=field)
 
 
-def _choose(caller: Caller, asked: Options) -> Choice:
+def _choose(caller: Caller, asked: Options, demands: Demands | None = None) -> Choice:
     project = caller.key.project
     if asked.project is not None and asked.project != project.slug:
         raise OtherProject(pointer="/project")
-    return choose(project=project, model=asked.model, scopes=caller.scopes)
+    return choose(project=project, model=asked.model, scopes=caller.scopes, demands=demands)
+
+
+def _ask_in_turn(
+    request: Request, asked: PredictRequest | RouteRequest, choice: Choice
+) -> tuple[Choice, Answer]:
+    """The answer of the version chosen; where that one gives none that can be right, of the next.
+
+    Only with `auto`: whoever named a version wants that one's answer or none.
+    """
+    try:
+        return choice, _ask(request, asked, choice, [asked.text])[0]
+    except ModelUnsound:
+        if asked.model != AUTO:
+            raise
+        caller = cast(Caller, request.user)
+        instead = stand_in(project=caller.key.project, demands=Demands(len(asked.text)), besides=choice)
+        if instead is None:
+            raise
+    return instead, _ask(request, asked, instead, [asked.text])[0]
 
 
 def _ask(request: Request, asked: Options, choice: Choice, texts: list[str]) -> list[Answer]:
@@ -200,6 +280,31 @@ def _found(answer: Answer, asked: Options) -> dict[str, Any]:
 
 def _decision(asked: Options, choice: Choice) -> RoutingDecision:
     return RoutingDecision(requested=asked.model, slot=choice.serving.slot, reason=choice.reason)
+
+
+def _decided(asked: RouteRequest, choice: Choice, decided_ms: float) -> RoutingDecided:
+    latency = latencies.of(choice.serving.version.sha256, characters=len(asked.text))
+    return RoutingDecided(
+        requested=asked.model,
+        slot=choice.serving.slot,
+        reason=choice.reason,
+        selected_model=str(choice.serving.version),
+        strategy=asked.routing_strategy,
+        p50_ms=round(latency.p50_ms, 3) if latency else None,
+        p95_ms=round(latency.p95_ms, 3) if latency else None,
+        alternatives_considered=[
+            Alternative(
+                model_version=str(one.serving.version),
+                slot=one.serving.slot,
+                f1_score=one.serving.f1,
+                p50_ms=round(one.latency.p50_ms, 3) if one.latency else None,
+                p95_ms=round(one.latency.p95_ms, 3) if one.latency else None,
+                why_not="; ".join(one.objections),
+            )
+            for one in choice.others()
+        ],
+        decision_time_ms=decided_ms,
+    )
 
 
 def _warnings(asked: Options, choice: Choice) -> list[Notice]:

@@ -72,6 +72,7 @@ PAGES: dict[str, tuple[str, tuple[int, int, int, int]]] = {
 MACHINES: dict[str, str] = {
     "predict": "post",
     "predict_batch": "post",
+    "predict_route": "post",
     "models": "get",
     "model": "get",
     "feedback": "post",

@@ -14,7 +14,9 @@ from audit.services import SYSTEM
 from corpus.models import Project
 from inference.authentication import key_ring
 from inference.cache import recognition_cache
+from inference.circuit import circuits
 from inference.engine import engine
+from inference.latency import latencies
 from inference.models import ApiKey, ModelVersion
 from inference.services import api_key_create, deployment_set, version_register
 from tests.bundles import tiny_bundle
@@ -29,6 +31,8 @@ def _fresh_process(settings: Any, tmp_path: Path) -> Iterator[None]:
     settings.MODELS_DIR = tmp_path / "models"
     key_ring.forget()
     recognition_cache.forget()
+    circuits.forget()
+    latencies.forget()
     yield
     key_ring.forget()
     engine.forget()
