@@ -140,7 +140,8 @@ def wait_for(run: TrainingRun, condition: Callable[[TrainingRun], Any], what: st
 
 def is_training(run: TrainingRun) -> bool:
     """Is it past its first epoch, so that there is a checkpoint?"""
-    return run.status == Status.RUNNING and run.progress.get("epoch", 0) >= 1
+    # By its log: the progress is written a moment earlier, and a worker may be killed between the two.
+    return run.status == Status.RUNNING and bool(epochs_of(run))
 
 
 def has_ended(run: TrainingRun) -> bool:

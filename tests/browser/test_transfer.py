@@ -154,7 +154,9 @@ def test_a_file_with_other_fields_is_read_as_somebody_chooses(ada_at_work: Revie
     page.locator(".records").get_by_text("Of no one").wait_for()
     assert page.locator(".records mark").count() == 0
     assert page.get_by_label("Who marked the spans").input_value() == "Lyon"
-    assert page.locator("[data-look-said]").inner_text() == "The first records are shown anew."
+    page.locator("[data-look-said]").get_by_text("The first records are shown anew.").wait_for(
+        state="attached"
+    )
     # What another format calls a field is no choice of this one.
     page.get_by_label("Format").select_option(label="Plain text")
     page.locator(".records").get_by_text('{"body"').first.wait_for()
@@ -182,9 +184,10 @@ def test_the_keyboard_alone_chooses_the_fields(ada_at_work: Reviewer) -> None:
     ada_at_work.press("ArrowDown")
     page.locator(".records").get_by_text("Of no one").wait_for()
     # The hand is where it was: the next keys go on from there.
-    assert page.evaluate("() => document.activeElement.id") == "field-text"
+    page.wait_for_function("() => document.activeElement.id === 'field-text'")
     ada_at_work.press("ArrowUp")
     page.locator(".records").get_by_text("Nobody is named here.").wait_for()
+    page.wait_for_function("() => document.activeElement.id === 'field-text'")
     ada_at_work.press("Tab")
     ada_at_work.press("Tab")
     assert page.evaluate("() => document.activeElement.id") == "field-spans"

@@ -331,7 +331,7 @@ def test_home_counts_decisions_only_of_the_corrections_it_shows(
     for minute in range(10):
         review(timezone.now() - timedelta(minutes=minute))
     shown = list(anas.get("/projects/orchard/").context["corrections"])
-    assert [row.decided for row in shown] == [3] * 8
+    assert [correction.decided for _, correction in shown] == [3] * 8
     assert Correction.objects.count() == 10
 
 
@@ -386,7 +386,7 @@ def test_the_list_of_projects_tells_what_waits_and_what_you_did_by_few_queries(
     ]
     for other in others:
         membership_set(project=other, user=ana, role="viewer", actor=SYSTEM)
-    page = " ".join(anas.get("/").content.decode().split())
+    page = " ".join(anas.get("/projects/").content.decode().split())
     assert '<span class="number">1</span> text waits' in page
     assert '<span class="number">1</span> reviewed by you today' in page
     assert "no model yet" in page
