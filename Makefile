@@ -10,6 +10,12 @@ PY := .venv/bin/python
 PACKAGES := ner audit corpus inference feedback labeling retraining nerapp
 # Options for the command behind a target: make run ARGS=--no-browser, make test ARGS="-k spans"
 ARGS ?=
+# Two runs of pytest share the test files out; each has its own PostgreSQL, Redis and Chromium. ARGS=-n0: one.
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
+# What `make test-quick` does not even import.
+SHELVED := $(addprefix --ignore=tests/,browser chaos flows interop services)
+# Else each of the hundreds of processes of a run would compile thousands of modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets
@@ -21,11 +27,11 @@ run: .venv/run.stamp ## Start everything on this machine: PORT=8000 ARGS=--no-br
 
 .PHONY: test
 test: .venv/dev.stamp chromium xgettext ## Run every test, on real services, workers and a real browser
-	@exec $(PY) -m pytest $(ARGS)
+	@exec $(PY) -m pytest $(SHARED) $(ARGS)
 
 .PHONY: test-quick
-test-quick: .venv/dev.stamp ## Run the unit shelves, about two minutes
-	@exec $(PY) -m pytest -q -m "not slow and not browser" --ignore=tests/services --ignore=tests/chaos --ignore=tests/flows $(ARGS)
+test-quick: .venv/dev.stamp ## Run the unit shelves: no browser, no other tools, no training, nothing killed
+	@exec $(PY) -m pytest $(SHARED) -q -m "not slow and not browser" $(SHELVED) $(ARGS)
 
 .PHONY: lint
 lint: .venv/dev.stamp ## Check style, templates, import contracts and deployment files

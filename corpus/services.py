@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from audit.services import Actor, event_record
@@ -203,23 +203,25 @@ def label_set_revise(
     last = project.label_sets.order_by("-revision").first()
     label_set = LabelSet.objects.create(project=project, revision=last.revision + 1 if last else 1)
     taken: set[str] = {draft.hotkey for draft in labels if draft.hotkey}
+    made: list[Label] = []
     for position, draft in enumerate(labels):
         hotkey = draft.hotkey or _free_hotkey(draft.name, taken)
         taken.add(hotkey)
-        label = Label(
-            label_set=label_set,
-            name=draft.name,
-            title=draft.title,
-            hotkey=hotkey,
-            hue=position,
-            description=draft.description,
-            guideline=draft.guideline,
-            is_pii=draft.is_pii,
-            confidence_threshold=draft.confidence_threshold,
-            position=position,
+        made.append(
+            Label(
+                label_set=label_set,
+                name=draft.name,
+                title=draft.title,
+                hotkey=hotkey,
+                hue=position,
+                description=draft.description,
+                guideline=draft.guideline,
+                is_pii=draft.is_pii,
+                confidence_threshold=draft.confidence_threshold,
+                position=position,
+            )
         )
-        label.full_clean()
-        label.save()
+    _labels_store(made)
     event_record(
         action="label_set.revise",
         actor=actor,
@@ -229,6 +231,21 @@ def label_set_revise(
         data={"revision": label_set.revision, "labels": [draft.name for draft in labels]},
     )
     return label_set
+
+
+def _labels_store(labels: Sequence[Label]) -> None:
+    """Store the labels of a new revision; ValidationError says which one cannot be."""
+    for label in labels:
+        label.clean_fields(exclude={"label_set"})
+    try:
+        with transaction.atomic():
+            Label.objects.bulk_create(labels)
+    except IntegrityError:
+        # What collides is asked only now: it costs some queries a label.
+        for label in labels:
+            label.full_clean()
+            label.save()
+        raise
 
 
 def _free_hotkey(name: str, taken: set[str]) -> str:

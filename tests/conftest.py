@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 
 import psycopg2
 import psycopg2.errors
@@ -18,29 +16,44 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import TransactionTestCase
 
-from nerapp.embedded import OWNER, Postgres, Redis
+from nerapp.embedded import Postgres, Redis
 from nerapp.run.process import spawn
 from tests.plugin import HOME, POSTGRES, REDIS
 
 pytest_plugins = ["tests.people"]
 
-TEMPLATE = "nerapp_template"
+#: This database need not outlive the machine; tests that kill a PostgreSQL start one of their own.
+HASTY = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
 #: Rows that migrations make; everything else goes between tests that commit.
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a run that is shared out by files, the long files go first, so that all shares end together."""
+    if not hasattr(config, "workerinput"):
+        return
+    slow, browser = (
+        {item.path for item in items if item.get_closest_marker(name)} for name in ("slow", "browser")
+    )
+    items.sort(key=lambda item: (item.path not in slow, item.path not in browser))
 
 
 @contextlib.contextmanager
 def running(service: Postgres | Redis) -> Iterator[subprocess.Popen[bytes]]:
     """Start one embedded service and wait until it answers."""
     service.prepare()
-    with (HOME / f"{service.spec().name}.log").open("ab") as log:
-        process = spawn(service.spec(), stdout=log.fileno())
+    spec = service.spec()
+    if isinstance(service, Postgres):
+        spec = replace(spec, argv=[*spec.argv, *HASTY])
+    with (HOME / f"{spec.name}.log").open("ab") as log:
+        process = spawn(spec, stdout=log.fileno())
     try:
-        wait_until(service.ready, f"{service.spec().name} to answer", seconds=60)
+        wait_until(service.ready, f"{spec.name} to answer", seconds=60)
         service.provision()
         yield process
     finally:
-        process.send_signal(service.spec().stop)
+        process.send_signal(spec.stop)
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:
@@ -76,58 +89,37 @@ def django_db_setup(services: None, django_db_blocker: pytest.FixtureRequest) ->
     with django_db_blocker.unblock():
         call_command("prepare_database", quiet=True)
         connections.close_all()
-    with contextlib.closing(superuser()) as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE nerapp OWNER {OWNER}")
     yield
     with django_db_blocker.unblock():
         connections.close_all()
 
 
-def _truncate_everything(self: TransactionTestCase) -> None:
+def _delete_everything(self: TransactionTestCase) -> None:
     # Neither the application role nor the owner's triggers allow what a test needs between two runs.
     with contextlib.closing(superuser("nerapp")) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        tables = [name for (name,) in cursor.fetchall() if name not in KEPT]
+        tables = [f'"{name}"' for (name,) in cursor.fetchall() if name not in KEPT]
+        kept = ", ".join(f"'{name}_id_seq'" for name in KEPT)
+        # All at once, as one transaction. A TRUNCATE would make some hundred files anew for a few rows.
+        statements = [
+            f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE",
+            *(f"DELETE FROM {table}" for table in tables),
+            "SELECT setval(quote_ident(sequencename)::regclass, start_value, false) FROM pg_sequences"
+            f" WHERE last_value IS NOT NULL AND sequencename NOT IN ({kept})",
+        ]
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("SET lock_timeout = '10s'")
-        names = ", ".join(f'"{name}"' for name in tables)
         # A request of the test before may still run in the live server and takes its locks in another order.
         for tries_left in (3, 2, 1, 0):
             try:
-                cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+                cursor.execute(";".join(statements))
                 break
             except (psycopg2.errors.DeadlockDetected, psycopg2.errors.LockNotAvailable):
                 if not tries_left:
                     raise
 
 
-TransactionTestCase._fixture_teardown = _truncate_everything  # type: ignore[method-assign]
-
-
-@dataclass(frozen=True)
-class Database:
-    """A database of its own for a test with real processes."""
-
-    name: str
-    environ: dict[str, str]
-
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def fresh_database(django_db_setup: None, tmp_path: Path) -> Iterator[Database]:
-    """An empty prepared database and a data folder, for processes that commit."""
-    name = f"live_{next(_numbers)}"
-    with contextlib.closing(superuser()) as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER {OWNER}")
-        environ = {
-            "DATABASE_URL": POSTGRES.url("nerapp_app", name),
-            "DATABASE_OWNER_URL": POSTGRES.url(OWNER, name),
-            "NERAPP_DATA_DIR": str(tmp_path / "data"),
-        }
-        yield Database(name, environ)
-        cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+TransactionTestCase._fixture_teardown = _delete_everything  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

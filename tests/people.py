@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 
 from audit.services import SYSTEM
@@ -23,8 +27,16 @@ def project(db: None) -> Project:
     )
 
 
+#: A good hash is slow by design: each password is hashed once a run, not once a test.
+hashed = functools.cache(make_password)
+
+
+def person(name: str, **more: Any) -> User:
+    return User.objects.create(username=name, password=hashed(f"{name} has a long password"), **more)
+
+
 def member(project: Project, name: str, role: str) -> User:
-    user = User.objects.create_user(name, password=f"{name} has a long password")
+    user = person(name)
     membership_set(project=project, user=user, role=role, actor=SYSTEM)
     return user
 
@@ -50,10 +62,10 @@ def mia(project: Project) -> User:
 @pytest.fixture
 def otto(db: None) -> User:
     """Otto has an account and no project: he may see nothing."""
-    return User.objects.create_user("otto", password="otto has a long password")
+    return person("otto")
 
 
 @pytest.fixture
 def ada(db: None) -> User:
     """Ada is the admin of the whole installation."""
-    return User.objects.create_superuser("ada", password="ada has a long password")
+    return person("ada", is_staff=True, is_superuser=True)

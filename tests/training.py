@@ -139,8 +139,7 @@ def wait_for(run: TrainingRun, condition: Callable[[TrainingRun], Any], what: st
 
 
 def is_training(run: TrainingRun) -> bool:
-    """Is it past its first epoch, so that there is a checkpoint?"""
-    # By its log: the progress is written a moment earlier, and a worker may be killed between the two.
+    """Has its log told of an epoch, so that there is a checkpoint? The row says so a moment earlier."""
     return run.status == Status.RUNNING and bool(epochs_of(run))
 
 

@@ -83,18 +83,26 @@ class Site:
     def run(self, *argv: str) -> str:
         """Run a program in the project's folder, as this site."""
         done = subprocess.run(
-            argv, cwd=env.PROJECT, env=self.environ, capture_output=True, text=True, timeout=120, check=False
+            argv,
+            cwd=env.PROJECT,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"{argv[1:3]} ended with {done.returncode}: {done.stderr[-2000:]}")
         return done.stdout
 
     def python_start(self, code: str, *arguments: str) -> subprocess.Popen[str]:
-        """The same as `python`, without waiting."""
+        """The same as `python`, without waiting; it may read from us."""
         return subprocess.Popen(
             [sys.executable, "-c", f"import django; django.setup()\n{code}", *arguments],
             cwd=env.PROJECT,
             env=self.environ,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -48,8 +48,6 @@ VERDICT: dict[str, Any] = {
 def _own_folders(settings: LazySettings, tmp_path: Path) -> Any:
     settings.DATA_DIR = tmp_path / "data"
     settings.MODELS_DIR = tmp_path / "models"
-    # Hashing is not what is tested here, and a good hash is slow by design.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield
     engine.forget()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from audit.services import SYSTEM
 from corpus.errors import HotkeyReserved
@@ -28,3 +29,19 @@ def test_a_label_without_a_key_gets_a_free_one_that_the_workbench_does_not_use(p
     used = [key for key in keys if key]
     assert len(used) == len(set(used)) == 9
     assert not RESERVED_HOTKEYS & set(used)
+
+
+@pytest.mark.parametrize(
+    ("drafts", "said"),
+    [
+        ([LabelDraft(name="pear"), LabelDraft(name="Pear")], "label_name_once_per_set"),
+        ([LabelDraft(name="a", hotkey="7"), LabelDraft(name="b", hotkey="7")], "label_hotkey_once_per_set"),
+        ([LabelDraft(name="two words")], "A label is one word"),
+    ],
+)
+def test_what_cannot_be_a_label_is_refused_in_words(
+    project: Project, drafts: list[LabelDraft], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        label_set_revise(project=project, labels=drafts, actor=SYSTEM)
+    assert LabelSet.objects.filter(project=project).count() == 1

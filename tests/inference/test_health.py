@@ -96,14 +96,17 @@ def test_a_key_without_the_scope_is_a_stranger(get: Post, key: tuple[ApiKey, str
     assert get("metrics").status_code == 404
 
 
-def test_staff_see_the_metrics_in_a_browser(client: Client, ada: User, otto: User) -> None:
+def test_staff_see_the_metrics_in_a_browser(
+    post: Post, champion: ModelVersion, client: Client, ada: User, otto: User
+) -> None:
+    assert post("predict", {"text": "Ada"}).status_code == 200  # else there is nothing to see
     client.force_login(otto)
     assert client.get("/api/v1/metrics").status_code == 404
     client.force_login(ada)
     response = client.get("/api/v1/metrics")
     assert response.headers["Content-Type"].startswith("text/plain")
     assert "ner_prediction_seconds_bucket" in response.content.decode()
-    assert client.get("/api/v1/metrics", headers={"Accept": "application/json"}).json()["requests"] >= 0
+    assert client.get("/api/v1/metrics", headers={"Accept": "application/json"}).json()["requests"] >= 1
 
 
 def test_percentiles_come_from_the_buckets() -> None:

@@ -28,8 +28,6 @@ Send = Callable[..., Any]
 def _fresh_process(settings: Any, tmp_path: Path) -> Iterator[None]:
     settings.DATA_DIR = tmp_path / "data"
     settings.MODELS_DIR = tmp_path / "models"
-    # Signing in is not what is tested here, and a good hash is slow by design.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield
     engine.forget()
 

@@ -156,7 +156,7 @@ def test_tasks_of_other_projects_are_not_there(
 
 def test_a_viewer_may_look_and_not_review(queue: Queue, client: Client, project: Project) -> None:
     (task,) = queue("Ada London")
-    viewer = User.objects.create_user("vera", password="vera has a long password")
+    viewer = User.objects.create_user("vera")
     membership_set(project=project, user=viewer, role="viewer", actor=SYSTEM)
     client.force_login(viewer)
     assert client.get(f"/projects/{project.slug}/").status_code == 200
