@@ -45,7 +45,7 @@ def _refused(response: Any, status: int, code: str, pointer: str | None = None) 
         ({"text": SECRET_TEXT + "\ud83d"}, 400, "invalid_unicode", "/text"),
         ({"text": "a" * 100_001}, 413, "text_too_long", "/text"),
         ({"text": SECRET_TEXT, "is_admin": True}, 400, "unknown_field", "/is_admin"),
-        ({"text": SECRET_TEXT, "speed_priority": True}, 400, "unknown_field", "/speed_priority"),
+        ({"text": SECRET_TEXT, "be_quick": True}, 400, "unknown_field", "/be_quick"),
         ({"text": SECRET_TEXT, "model": ""}, 400, "out_of_range", "/model"),
         ({"text": SECRET_TEXT, "model": 5}, 400, "not_a_string", "/model"),
         ({"text": SECRET_TEXT, "model": "nothing"}, 404, "unknown_model", "/model"),
