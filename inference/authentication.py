@@ -11,7 +11,6 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from rest_framework.request import Request
 
 from inference.errors import MissingScope, Unauthenticated
 from inference.models import ApiKey
-from inference.selectors import label_thresholds
+from inference.selectors import LabelRules, label_rules
 from inference.services.keys import PREFIX, key_digest
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Caller:
 
     key: ApiKey
     scopes: frozenset[str]
-    thresholds: Mapping[str, float]
+    rules: LabelRules
 
     #: What Django and DRF ask of a user.
     is_authenticated = True
@@ -100,7 +99,7 @@ class KeyRing:
             with self._lock:
                 self._known.pop(digest, None)
             return None
-        caller = Caller(key, frozenset(key.scopes), label_thresholds(key.project))
+        caller = Caller(key, frozenset(key.scopes), label_rules(key.project))
         with self._lock:
             self._known[digest] = (now, caller)
             self._known.move_to_end(digest)

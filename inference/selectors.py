@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
@@ -111,10 +112,22 @@ def prediction_get(*, project: Project, prediction_id: UUID) -> Prediction:
     return prediction
 
 
-def label_thresholds(project: Project) -> dict[str, float]:
-    """How sure a model must be of each label before callers are told; labels without a bar are left out."""
+@dataclass(frozen=True, slots=True)
+class LabelRules:
+    """What a project's labels ask of every answer."""
+
+    thresholds: Mapping[str, float]
+    """How sure a model must be before callers are told; labels without a bar are left out."""
+
+    personal: frozenset[str]
+    """Labels of personal data."""
+
+
+def label_rules(project: Project) -> LabelRules:
+    """What the current label set asks of answers."""
     label_set = project.label_sets.order_by("-revision").first()
-    if label_set is None:
-        return {}
-    barred = label_set.labels.filter(confidence_threshold__gt=0)
-    return dict(barred.values_list("name", "confidence_threshold"))
+    labels = list(label_set.labels.all()) if label_set is not None else []
+    return LabelRules(
+        thresholds={label.name: label.confidence_threshold for label in labels if label.confidence_threshold},
+        personal=frozenset(label.name for label in labels if label.is_pii),
+    )

@@ -52,6 +52,13 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True):
     store: Annotated[
         bool, Meta(description="Keep text and answer; without, there is no `prediction_id` for feedback.")
     ] = True
+    mask_pii: Annotated[
+        bool,
+        Meta(
+            description="Answer the text too, with each entity found of a label marked as personal data "
+            "replaced by `[LABEL_1]`, `[LABEL_2]`, ...; the same words have one number throughout a text."
+        ),
+    ] = False
     offset_unit: Annotated[
         OffsetUnit, Meta(description="What `start` and `end` count: code points, or UTF-16 units.")
     ] = "codepoint"
@@ -221,6 +228,7 @@ class Found(Struct, kw_only=True):
     iob: Annotated[str, Meta(description="One `word tag` a line.")] | UnsetType = UNSET
     spacy: SpacyDoc | UnsetType = UNSET
     displacy: DisplacyDoc | UnsetType = UNSET
+    masked_text: Annotated[str, Meta(description="With `mask_pii`.")] | UnsetType = UNSET
 
 
 class PredictResponse(Found, kw_only=True):

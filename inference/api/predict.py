@@ -44,6 +44,7 @@ from inference.latency import latencies
 from inference.models import ApiKey
 from inference.router import AUTO, Choice, Demands, choose, stand_in
 from inference.services import Answer, prediction_make
+from ner.masking import masked
 
 
 class _OneText(APIView):
@@ -69,7 +70,7 @@ class _OneText(APIView):
         return (
             choice,
             {
-                **_found(answer, asked),
+                **_found(request, answer, asked),
                 "model_used": choice.serving.version.family,
                 "model_version": str(choice.serving.version),
                 "offset_unit": asked.offset_unit,
@@ -162,7 +163,7 @@ class BatchView(APIView):
             if answer is not None:
                 item.prediction_id = answer.prediction_id
                 item.processing_time_ms = round(answer.latency_ms, 3)
-                for name, value in _found(answer, asked).items():
+                for name, value in _found(request, answer, asked).items():
                     setattr(item, name, value)
         elapsed = _milliseconds(started)
         return Response(
@@ -222,7 +223,7 @@ def _ask(request: Request, asked: Options, choice: Choice, texts: list[str]) -> 
         api_key=caller.key,
         request_id=_request_id(request),
         serving=choice.serving,
-        thresholds=caller.thresholds,
+        thresholds=caller.rules.thresholds,
         min_confidence=asked.min_confidence,
         language=asked.language,
         store=asked.store,
@@ -268,14 +269,18 @@ def _item_read(given: Any, index: int) -> tuple[str, str]:
     raise NotAnItem()
 
 
-def _found(answer: Answer, asked: Options) -> dict[str, Any]:
-    return found_in(
+def _found(request: Request, answer: Answer, asked: Options) -> dict[str, Any]:
+    found = found_in(
         answer.text,
         answer.recognition,
         output_format=asked.output_format,
         unit=asked.offset_unit,
         confidence=asked.return_confidence,
     )
+    if asked.mask_pii:
+        personal = cast(Caller, request.user).rules.personal
+        found["masked_text"] = masked(answer.text, answer.recognition.spans, personal)
+    return found
 
 
 def _decision(asked: Options, choice: Choice) -> RoutingDecision:

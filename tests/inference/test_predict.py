@@ -177,3 +177,13 @@ def test_a_language_that_the_model_does_not_know_is_said(post: Post) -> None:
     body = post("predict", {"text": TEXT, "language": "pt-BR"}).json()
     assert [warning["code"] for warning in body["warnings"]] == ["language_unsupported"]
     assert post("predict", {"text": TEXT, "language": "en-GB"}).json()["warnings"] == []
+
+
+def test_personal_data_give_way_to_placeholders(post: Post, project: Project) -> None:
+    Label.objects.filter(label_set__project=project, name="per").update(is_pii=True)
+    text = "Ada Lovelace moved to London. Ada Lovelace wrote."
+    answer = post("predict", {"text": text, "mask_pii": True}).json()
+    assert answer["masked_text"] == "[PER_1] moved to London. [PER_1] wrote."
+    assert "masked_text" not in post("predict", {"text": text}).json()
+    batch = post("predict/batch", {"texts": [text, "London."], "mask_pii": True}).json()
+    assert [item["masked_text"] for item in batch["results"]] == [answer["masked_text"], "London."]
