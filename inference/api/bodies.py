@@ -35,6 +35,15 @@ Language = Annotated[
         examples=["en"],
     ),
 ]
+Text = Annotated[
+    str,
+    Meta(
+        description=f"1 to {MAX_CHARACTERS:,} code points, taken exactly as sent.",
+        examples=["Ada Lovelace moved to London in 1835."],
+        # The service checks the length: msgspec would count bytes of the whole body first anyway.
+        extra_json_schema={"minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": "^[^\\u0000]*$"},
+    ),
+]
 ProjectSlug = Annotated[str, Meta(max_length=50, description="The key's own project; another is refused.")]
 
 
@@ -83,28 +92,13 @@ class PredictRequest(Routed, forbid_unknown_fields=True, kw_only=True):
         bool, Meta(description="With `auto`: the fastest version, by what was measured, not the champion.")
     ] = False
 
-    text: Annotated[
-        str,
-        Meta(
-            description=f"1 to {MAX_CHARACTERS:,} code points, taken exactly as sent.",
-            examples=["Ada Lovelace moved to London in 1835."],
-            # The service checks the length: msgspec would count bytes of the whole body first anyway.
-            extra_json_schema={"minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": "^[^\\u0000]*$"},
-        ),
-    ]
+    text: Text
 
 
 class RouteRequest(Routed, forbid_unknown_fields=True, kw_only=True):
     """One text to recognise, and how the version is to be chosen."""
 
-    text: Annotated[
-        str,
-        Meta(
-            description=f"1 to {MAX_CHARACTERS:,} code points, taken exactly as sent.",
-            examples=["Ada Lovelace moved to London in 1835."],
-            extra_json_schema={"minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": "^[^\\u0000]*$"},
-        ),
-    ]
+    text: Text
     routing_strategy: Annotated[
         Literal["intelligent", "performance", "speed", "accuracy"],
         Meta(
