@@ -84,6 +84,15 @@ class Recorder:
     def _commit(self, group: list[_Entry]) -> None:
         """Write a group; every entry is done afterwards, well or not."""
         try:
+            self._write(group)
+        except Exception as error:  # noqa: BLE001  (whatever it was: who waits must not take it for stored)
+            for entry in group:
+                entry.error = entry.error or error
+        for entry in group:
+            entry.is_done = True
+
+    def _write(self, group: list[_Entry]) -> None:
+        try:
             self._copy(group)
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             # The server may have been restarted since the last time. Whether it had committed is not known:
@@ -94,8 +103,6 @@ class Recorder:
         except psycopg2.Error:
             # One of them is at fault; it must not take the others with it.
             self._one_by_one(group)
-        for entry in group:
-            entry.is_done = True
 
     def _one_by_one(self, group: list[_Entry]) -> None:
         for entry in group:

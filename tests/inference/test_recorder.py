@@ -125,3 +125,26 @@ def test_nobody_is_told_of_a_prediction_that_is_no_row(
     monkeypatch.undo()
     recorder.record([row()])
     assert Prediction.objects.count() == 1
+
+
+def test_a_fault_of_ours_is_told_to_all_who_wait_for_the_same_commit(
+    recorder: Recorder, row: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callers = 8
+    together = Barrier(callers)
+    rows = [row() for _ in range(callers)]
+
+    def broken(self: Recorder, group: list[Any]) -> None:
+        raise ValueError("a fault of ours")
+
+    def ask(number: int) -> str:
+        together.wait()
+        try:
+            recorder.record([rows[number]])
+        except ValueError:
+            return "told"
+        return "stored"
+
+    monkeypatch.setattr(Recorder, "_copy", broken)
+    with ThreadPoolExecutor(callers) as pool:
+        assert list(pool.map(ask, range(callers))) == ["told"] * callers
