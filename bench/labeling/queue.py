@@ -2,9 +2,9 @@
 
 Each size gets a nerapp of its own, filled by SQL with the triggers off (standings and counters are written as
 the triggers would, and `tallies_check` says so), a text and its review every half minute. Then the real views
-answer in one process: the next task with its text, the list of texts in each order, under each filter, far
-down and searched, and the home. `SCALE` is the larger size. Keys: milliseconds at the larger size; `growth`
-is the worst ratio of medians.
+answer, the sizes in turn, each in one process: the next task with its text, the list of texts in each order,
+under each filter, far down and searched, and the home. `SCALE` is the larger size. Keys: milliseconds at the
+larger size; `growth` is the worst ratio of medians.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bench.serving.site import Site, running
@@ -83,43 +84,64 @@ VACUUM ANALYZE
 
 
 def measure(scale: int = 1_000_000) -> dict[str, float]:
-    """Both sizes, one after the other."""
-    small, large = _measured(SMALL), _measured(scale)
-    lists = [name for name in large if name != "next"]
-    growth = {name: large[name]["median"] / small[name]["median"] for name in large}
-    for name in large:
-        print(
-            f"{name:24} {small[name]['median']:7.1f} {small[name]['p95']:7.1f}"
-            f" {large[name]['median']:7.1f} {large[name]['p95']:7.1f}  x{growth[name]:.2f}",
-            file=sys.stderr,
-        )
+    """Both sizes at once, asked in turn, so that a machine that changes its speed changes it for both."""
+    with running() as one, running() as other, _filled(one, SMALL) as small, _filled(other, scale) as large:
+        taken = {
+            name: (small_taken, large_taken) for name, small_taken, large_taken in _in_turn(small, large)
+        }
+    growth = {name: statistics.median(many) / statistics.median(few) for name, (few, many) in taken.items()}
+    for name, times in taken.items():
+        figures = "".join(f" {statistics.median(each):7.1f} {_p95(each):7.1f}" for each in times)
+        print(f"{name:24}{figures}  x{growth[name]:.2f}", file=sys.stderr)
     return {
-        "queue_next_p95_ms": round(large["next"]["p95"], 1),
-        "list_p95_ms": round(max(large[name]["p95"] for name in lists), 1),
+        "queue_next_p95_ms": round(_p95(taken["next"][1]), 1),
+        "list_p95_ms": round(max(_p95(many) for name, (_, many) in taken.items() if name != "next"), 1),
         "growth": round(max(growth.values()), 2),
     }
 
 
-def _measured(texts: int) -> dict[str, dict[str, float]]:
-    with running() as site:
-        return _inside(site, "fill_and_ask", str(texts))
+def _in_turn(*sizes: subprocess.Popen[str]) -> Iterator[tuple[Any, ...]]:
+    """(name, milliseconds at each size, ...), one act after the other."""
+    while all(names := [_line(size) for size in sizes]):
+        taken: list[list[float]] = [[] for _ in sizes]
+        for _ in range(ROUNDS):
+            for size, times in zip(sizes, taken, strict=True):
+                assert size.stdin
+                print("go", file=size.stdin, flush=True)
+                times.append(float(_line(size)))
+        yield names[0], *taken
 
 
-def _inside(site: Site, *arguments: str) -> dict[str, dict[str, float]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.labeling.queue", *arguments],
+def _line(size: subprocess.Popen[str]) -> str:
+    assert size.stdout
+    return size.stdout.readline().strip()
+
+
+def _p95(taken: list[float]) -> float:
+    return sorted(taken)[int(0.95 * len(taken))]
+
+
+@contextmanager
+def _filled(site: Site, texts: int) -> Iterator[subprocess.Popen[str]]:
+    """A process of this module with the site's settings, that waits to be asked."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.labeling.queue", "fill_and_answer", str(texts)],
         cwd=env.PROJECT,
         env={**site.environ, "SUPERUSER_URL": site.postgres.superuser_url()},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        check=True,
     )
-    answer: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    try:
+        yield process
+        if process.wait():
+            raise RuntimeError(f"the process that holds {texts} texts ended with {process.returncode}")
+    finally:
+        process.kill()
 
 
-def fill_and_ask(texts: int) -> dict[str, dict[str, float]]:
-    """Inside the site: fill a project and time its pages."""
+def fill_and_answer(texts: int) -> None:
+    """Inside the site: fill a project; then print each act's name, do it once for each line that comes."""
     import django
 
     django.setup()
@@ -137,7 +159,13 @@ def fill_and_ask(texts: int) -> dict[str, dict[str, float]]:
     summaries_update()  # as the beat does every minute
     client = Client(**HOST)
     client.force_login(person)
-    return {name: _timed(act) for name, act in _acts(client)}
+    for name, act in _acts(client):
+        for _ in range(3):
+            _timed(act)
+        print(name, flush=True)
+        for _ in range(ROUNDS):
+            sys.stdin.readline()
+            print(_timed(act), flush=True)
 
 
 def _project_make() -> Any:
@@ -219,21 +247,17 @@ def _acts(client: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "texts after 20 pages", get(place)
 
 
-def _timed(act: Callable[[], Any]) -> dict[str, float]:
-    for _ in range(3):
-        getattr(act, "after", lambda _: None)(act())
-    taken = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        answer = act()
-        taken.append(1000 * (time.perf_counter() - started))
-        getattr(act, "after", lambda _: None)(answer)
-    taken.sort()
-    return {"median": statistics.median(taken), "p95": taken[int(0.95 * len(taken))]}
+def _timed(act: Callable[[], Any]) -> float:
+    """Milliseconds. What comes after the act is done, and not counted."""
+    started = time.perf_counter()
+    answer = act()
+    taken = 1000 * (time.perf_counter() - started)
+    getattr(act, "after", lambda _: None)(answer)
+    return taken
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["fill_and_ask"]:
-        print(json.dumps(fill_and_ask(int(sys.argv[2]))))
+    if sys.argv[1:2] == ["fill_and_answer"]:
+        fill_and_answer(int(sys.argv[2]))
     else:
         print(json.dumps(measure(int(os.environ.get("SCALE", "1000000")))))

@@ -58,7 +58,7 @@ class NextView(TaskBased):
     def post(self, request: Request, slug: str) -> Response:
         body = cast(NextBody, request.data)
         task = task_claim(project=self.project, user=self.person, besides=body.besides)
-        payload = task_payload(task=self.task(task.pk), user=self.person) if task else None
+        payload = task_payload(task=task, user=self.person) if task else None
         return Response({"task": payload})
 
 

@@ -60,11 +60,12 @@ def task_get(*, project: Project, task_id: int) -> Task:
     """A task of the project with all that the workbench shows, or NotFound."""
     task = (
         Task.objects.filter(project=project, pk=task_id)
-        .select_related("document", "project", "prediction__version", "claimed_by")
+        .select_related("document", "prediction__version", "claimed_by")
         .first()
     )
     if task is None:
         raise NotFound()
+    task.project = project
     return task
 
 

@@ -21,6 +21,7 @@ from feedback.services import correction_submit
 from labeling.choice import strata_in_turn, strata_shares
 from labeling.errors import DecisionStands, SkipReasonMissing, SkipReasonTooLong, TaskClosed
 from labeling.models import Assignment, Task
+from labeling.selectors import task_get
 from labeling.selectors.seats import is_blind, seat_for_blind, seat_of
 from labeling.services.seats import (
     gold_instead,
@@ -53,31 +54,35 @@ def task_claim(*, project: Project, user: User, besides: Collection[int] = ()) -
 
     `besides` are tasks that the reviewer has on the screen or on the way to us. What somebody asked for
     comes first. Then each stratum gets its share of all tasks, whatever the priorities of the others,
-    for else random checks would wait for ever.
+    for else random checks would wait for ever. The task comes with all that the workbench shows.
     """
     project_require(project=project, user=user, permission="review")
-    waiting = Task.objects.filter(
+    # Everybody waits for this: it reads no more columns than choosing and holding need.
+    waiting = Task.objects.only("id", "status", "annotators_wanted", "seats").filter(
         project=project, status=Task.Status.OPEN, document__redacted_at=None
-    ).exclude(pk__in=besides)
+    )
+    waiting = waiting.exclude(pk__in=besides) if besides else waiting
     held = waiting.filter(claimed_by=user).select_for_update(skip_locked=True, of=("self",))
     task = held.order_by("lease_expires_at", "id").first()
     task = task or seat_waiting(project=project, user=user, besides=besides)
     if task is None and (task := _next_free(project, user, waiting)) is not None:
-        task = gold_instead(task=task, user=user, besides=besides)
-    if task is not None:
-        _hold(task, user)
-    return task
+        task = gold_instead(task=task, project=project, user=user, besides=besides)
+    if task is None:
+        return None
+    task.project = project
+    _hold(task, user)
+    return task_get(project=project, task_id=task.pk)
 
 
 def _next_free(project: Project, user: User, waiting: QuerySet[Task]) -> Task | None:
     """The best task that nobody holds and nothing keeps for others, locked."""
     seats_lapse(project=project)
     free = waiting.select_for_update(skip_locked=True, of=("self",)).order_by("-priority", "id")
-    free = free.filter(not_seated(user), seats__gt=0)
-    task = free.filter(_FREE, raised_at__isnull=False).order_by("raised_at", "id").first()
+    free = free.filter(_FREE, not_seated(user), seats__gt=0)
+    task = free.filter(raised_at__isnull=False).order_by("raised_at", "id").first()
     for stratum in _strata_in_turn(project) if task is None else ():
         # One stratum at a time, all of them in the end: each is the head of an index at any size.
-        if (task := free.filter(_FREE, stratum=stratum).first()) is not None:
+        if (task := free.filter(stratum=stratum).first()) is not None:
             break
     return task
 
@@ -95,6 +100,7 @@ def task_take(*, task: Task, user: User) -> Task:
         kept_check(task=task, user=user)
         lease_check(task=task, user=user)
         _hold(task, user)
+        task.refresh_from_db(fields=["claimed_by", "lease_expires_at"])
     return task
 
 
@@ -222,13 +228,13 @@ def task_skip(*, task: Task, user: User, reason: str) -> Task:
 
 def _strata_in_turn(project: Project) -> list[Stratum]:
     """All strata in the order in which they are served next, judged by what was served last."""
-    tasks = Task.objects.filter(project=project)
+    tasks = Task.objects.filter(project=project).values_list("stratum", "closed_at")
     held = tasks.filter(status=Task.Status.OPEN, claimed_by__isnull=False, lease_expires_at__gt=Now())
     closed = tasks.filter(closed_at__isnull=False).order_by("-closed_at")
-    served = [
-        *held.values_list("stratum", flat=True)[:MIX_WINDOW],
-        *closed.values_list("stratum", flat=True)[:MIX_WINDOW],
-    ][:MIX_WINDOW]
+    found = list(held[:MIX_WINDOW].union(closed[:MIX_WINDOW], all=True))
+    # Held ones, which are not closed, first: a union keeps no order.
+    found.sort(key=lambda row: (row[1] is not None, -row[1].timestamp() if row[1] else 0))
+    served = [stratum for stratum, _closed_at in found[:MIX_WINDOW]]
     return strata_in_turn(served, shares=strata_shares(project))
 
 
@@ -257,4 +263,3 @@ def _hold(task: Task, user: User) -> None:
         return
     # The database's clock, as in every comparison: web processes may disagree about the time.
     Task.objects.filter(pk=task.pk).update(claimed_by=user, lease_expires_at=Now() + _lease())
-    task.refresh_from_db(fields=["claimed_by", "lease_expires_at"])

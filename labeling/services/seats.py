@@ -74,9 +74,9 @@ def not_seated(user: User) -> Q:
     return ~Q(Exists(Assignment.objects.filter(task=OuterRef("pk"), user=user)))
 
 
-def gold_instead(*, task: Task, user: User, besides: Collection[int]) -> Task:
+def gold_instead(*, task: Task, project: Project, user: User, besides: Collection[int]) -> Task:
     """Now and then, in the project's share, a gold item in the place of a text."""
-    share = task.project.gold_share
+    share = project.gold_share
     if not share or secrets.randbelow(1_000_000) >= share * 1_000_000:
         return task
     mine = (
@@ -87,7 +87,7 @@ def gold_instead(*, task: Task, user: User, besides: Collection[int]) -> Task:
     # Only texts that came through the queue have the prediction to start from.
     through = Task.objects.filter(document=OuterRef("document"), status=Task.Status.DONE)
     gold = (
-        GoldItem.objects.filter(Exists(through), project=task.project, document__redacted_at=None)
+        GoldItem.objects.filter(Exists(through), project=project, document__redacted_at=None)
         .exclude(mine)
         .order_by("?")
         .first()
@@ -102,7 +102,7 @@ def gold_instead(*, task: Task, user: User, besides: Collection[int]) -> Task:
         task=found,
         user=user,
         defaults={
-            "project": found.project,
+            "project": project,
             "state": Assignment.State.OPEN,
             "is_kept": True,
             "is_gold": True,
