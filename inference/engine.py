@@ -48,6 +48,8 @@ class Serving:
     generation: int
     f1: float | None
     language: str
+    share: float | None = None
+    """Percent of the callers that was set for the slot; see `inference.shares`."""
 
     def recognise(self, texts: Sequence[str]) -> list[Recognition]:
         """Answers in order, or ModelUnsound: a span outside its text or a number that is none."""
@@ -98,6 +100,7 @@ class Engine:
         self._loading: dict[str, threading.Lock] = {}
         self._recognisers: OrderedDict[str, Recogniser] = OrderedDict()
         self._table: dict[tuple[int, str], Serving] = {}
+        self._slots: dict[int, dict[str, Serving]] = {}
         self._refusals: dict[tuple[int, str], Refusal] = {}
         self._refreshing = threading.Lock()
         self.follows = False
@@ -158,6 +161,23 @@ class Engine:
             raise ModelUnusable(pointer="/model", model=slot, reason=refusal.reason if refusal else "unknown")
         return serving
 
+    def slots(self, *, project_id: int) -> dict[str, Serving]:
+        """What each filled slot of a project serves, the champion for one. Not to be changed."""
+        if self.follows:
+            self.serving(project_id=project_id, slot=Deployment.Slot.CHAMPION)
+            return self._slots[project_id]
+        found: dict[str, Serving] = {}
+        filled = Deployment.objects.filter(project_id=project_id)
+        for deployment in filled.select_related("version", "previous"):
+            serving, refusal = self._follow(deployment, current=None)
+            if serving is not None:
+                found[deployment.slot] = serving
+            elif refusal is not None and deployment.slot == Deployment.Slot.CHAMPION:
+                raise ModelUnusable(pointer="/model", model=deployment.slot, reason=refusal.reason)
+        if Deployment.Slot.CHAMPION not in found:
+            raise UnknownModel(pointer="/model", model=Deployment.Slot.CHAMPION)
+        return found
+
     def serving_version(self, version: ModelVersion, *, slot: str = "") -> Serving:
         """A version that the caller chose."""
         try:
@@ -172,8 +192,10 @@ class Engine:
             current = {
                 (project_id, slot): (generation, version) for project_id, slot, generation, version in rows
             }
-            for key in self._table.keys() - current.keys():
-                del self._table[key]
+            for project_id, slot in self._table.keys() - current.keys():
+                del self._table[project_id, slot]
+                kept = self._slots.get(project_id, {})
+                self._slots[project_id] = {name: one for name, one in kept.items() if name != slot}
             moved = [key for key, state in current.items() if self._is_news(key, *state)]
             if moved:
                 deployments = Deployment.objects.filter(
@@ -189,7 +211,7 @@ class Engine:
         """Start anew: nothing is loaded, no slot is followed."""
         with self._refreshing, self._lock:
             self.follows, self.refreshed_at = False, None
-            for kept in (self._loading, self._recognisers, self._table, self._refusals):
+            for kept in (self._loading, self._recognisers, self._table, self._slots, self._refusals):
                 kept.clear()
 
     def table(self) -> dict[tuple[int, str], Serving]:
@@ -211,6 +233,9 @@ class Engine:
     def _point(self, key: tuple[int, str], deployment: Deployment) -> None:
         serving, refusal = self._follow(deployment, current=self._table.get(key))
         if serving is not None:
+            project_id, slot = key
+            # Replaced as a whole and first: who finds a slot in the table finds it here too.
+            self._slots[project_id] = self._slots.get(project_id, {}) | {slot: serving}
             self._table[key] = serving
         if refusal is not None:
             self._refusals[key] = refusal
@@ -234,6 +259,7 @@ class Engine:
                     self.recogniser_for(version),
                     slot=deployment.slot,
                     generation=deployment.generation,
+                    share=deployment.share,
                 )
                 break
             except BundleRefused as refused:
@@ -251,7 +277,13 @@ class Engine:
         )
 
     def _serving(
-        self, version: ModelVersion, recogniser: Recogniser, *, slot: str, generation: int
+        self,
+        version: ModelVersion,
+        recogniser: Recogniser,
+        *,
+        slot: str,
+        generation: int,
+        share: float | None = None,
     ) -> Serving:
         return Serving(
             version=version,
@@ -260,6 +292,7 @@ class Engine:
             generation=generation,
             f1=version_f1(version),
             language=recogniser.bundle.config.language if recogniser.bundle else "",
+            share=share,
         )
 
     def _load(self, version: ModelVersion) -> Recogniser:

@@ -64,6 +64,24 @@ class NothingToRollBackTo(Conflict):
     code = "nothing_to_roll_back_to"
 
 
+class ShareOutOfRange(Invalid):
+    """A share is 0 to 100 percent of the callers."""
+
+    code = "share_out_of_range"
+
+
+class ShareTooLarge(Conflict):
+    """The other slots have {others} % of the callers: this one can have {rest} % at most."""
+
+    code = "share_too_large"
+
+
+class ShareNotSettable(Invalid):
+    """The slot {slot} has no share of its own: the champion answers whom no other does, a shadow nobody."""
+
+    code = "share_not_settable"
+
+
 class ReasonRequired(Invalid):
     """Say why: the reason is kept in the audit log."""
 

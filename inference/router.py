@@ -13,10 +13,11 @@ from typing import Literal
 from corpus.models import Project
 from inference.circuit import circuits
 from inference.engine import Serving, engine
-from inference.errors import MissingScope, NoModelFits, UnknownModel
+from inference.errors import MissingScope, NoModelFits
 from inference.latency import Latency, latencies
 from inference.models import ApiKey, Deployment
 from inference.selectors import version_named, version_of_family
+from inference.shares import arm_of, shares_of
 
 AUTO = "auto"
 Strategy = Literal["intelligent", "performance", "speed", "accuracy"]
@@ -30,6 +31,7 @@ class Demands:
     """What a caller asks of the version that answers."""
 
     characters: int = 0
+    subject: str = ""
     strategy: Strategy | None = None
     max_latency_ms: float | None = None
     min_accuracy: float | None = None
@@ -64,19 +66,15 @@ class Choice:
         return [one for one in self.candidates if one.serving.version.pk != self.serving.version.pk]
 
 
-def choose(*, project: Project, model: str, scopes: frozenset[str], demands: Demands | None = None) -> Choice:
+def choose(*, project: Project, model: str, scopes: frozenset[str], demands: Demands) -> Choice:
     """The version for what a caller asked: `auto`, a slot, a family, or `name@number`.
 
     Slots and single versions need the scope `route`: they reach what the project has not promoted. Demands
-    are for `auto`; NoModelFits where no version meets them and none may stand in.
+    are for `auto`, and without any the slots' shares decide. NoModelFits where no version meets them and
+    none may stand in.
     """
     if model == AUTO:
-        if demands is not None and not demands.are_none:
-            return _weighed(project, demands)
-        serving = engine.serving(project_id=project.pk, slot=Deployment.Slot.CHAMPION)
-        if circuits.seconds_closed_to(serving.version.sha256):
-            return _weighed(project, demands or Demands())
-        return Choice(serving, "the project's champion")
+        return _drawn(project, demands) if demands.are_none else _weighed(project, demands)
     if model in _SLOTS:
         _route_require(scopes)
         return Choice(engine.serving(project_id=project.pk, slot=model), f"the slot {model} was asked for")
@@ -97,6 +95,24 @@ def stand_in(*, project: Project, demands: Demands, besides: Choice) -> Choice |
     if sound is None:
         return None
     return Choice(sound.serving, f"{failed} gave no answer that can be right; the next stands in", candidates)
+
+
+def _drawn(project: Project, demands: Demands) -> Choice:
+    """The version whose share of the callers this subject belongs to; versions that fail have none."""
+    slots = engine.slots(project_id=project.pk)
+    shares = shares_of({slot: serving.share for slot, serving in slots.items()})
+    arms = {
+        # Another version in a slot draws anew, so that it is not always the same callers' turn.
+        f"{slot} {slots[slot].version.pk}": (slots[slot], share)
+        for slot, share in shares.items()
+        if not circuits.seconds_closed_to(slots[slot].version.sha256)
+    }
+    if not arms:
+        return _weighed(project, demands)
+    if len(shares) == 1:
+        return Choice(slots[Deployment.Slot.CHAMPION], "the project's champion")
+    serving, share = arms[arm_of(demands.subject, {arm: share for arm, (_, share) in arms.items()})]
+    return Choice(serving, f"the slot {serving.slot} answers {share:g} % of the callers, and this is one")
 
 
 def _weighed(project: Project, demands: Demands) -> Choice:
@@ -135,15 +151,11 @@ def _milliseconds(candidate: Candidate) -> float:
 
 def _servings(project: Project) -> list[Serving]:
     """What a project's slots serve, each version once."""
+    slots = engine.slots(project_id=project.pk)
     found: dict[int, Serving] = {}
     for slot in _CHOSEN_AMONG:
-        try:
-            serving = engine.serving(project_id=project.pk, slot=slot)
-        except UnknownModel:
-            if slot == Deployment.Slot.CHAMPION:
-                raise
-            continue
-        found.setdefault(serving.version.pk, serving)
+        if slot in slots:
+            found.setdefault(slots[slot].version.pk, slots[slot])
     return list(found.values())
 
 

@@ -13,6 +13,7 @@ from corpus.errors import NotFound
 from corpus.models import Project
 from inference.errors import UnknownModel
 from inference.models import Deployment, Evaluation, ModelVersion, Prediction
+from inference.shares import shares_of
 
 Slot = Deployment.Slot
 
@@ -90,6 +91,11 @@ def exams_newest(versions: Sequence[ModelVersion]) -> dict[int, float | None]:
         f1 = newest.get(version.pk, version.metrics.get("test", {}).get("micro", {}).get("f1"))
         found[version.pk] = None if f1 is None else round(float(f1), 4)
     return found
+
+
+def shares_in(project: Project) -> dict[str, float]:
+    """Which percentage of a project's callers each slot answers; slots that answer none are left out."""
+    return shares_of(dict(Deployment.objects.filter(project=project).values_list("slot", "share")))
 
 
 def slots_of(project: Project) -> dict[int, list[str]]:

@@ -32,10 +32,11 @@ from corpus.backoffice import ProjectFilter, ProjectHistory, may, refusals_told,
 from corpus.errors import Conflict
 from corpus.models import Project
 from corpus.selectors import projects_visible
-from inference.errors import DeploymentMoved
+from inference.errors import DeploymentMoved, ShareOutOfRange
 from inference.models import Deployment, Evaluation, ModelVersion
-from inference.selectors import deployment_of, version_f1
-from inference.services import version_promote, version_roll_back
+from inference.selectors import deployment_of, shares_in, version_f1
+from inference.services import deployment_share, version_promote, version_roll_back
+from inference.shares import SHARED
 from nerapp.version_page import (
     deployments_of,
     errors_of,
@@ -308,16 +309,17 @@ class ModelVersionAdmin(ProjectHistory):
 
 @admin.register(Deployment)
 class DeploymentAdmin(ProjectHistory):
-    list_display = ("named", "project", "version", "f1", "previous", "changed_at")
+    list_display = ("named", "project", "version", "f1", "share_shown", "previous", "changed_at")
     list_filter: ClassVar[Any] = (ProjectFilter, "slot")
     list_select_related = ("project", "version", "previous")
     change_form_template = "admin/inference/deployment_page.html"
-    fields = ("project", "slot", "version", "f1", "previous", "generation", "changed_at")
+    fields = ("project", "slot", "version", "f1", "share_shown", "previous", "generation", "changed_at")
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
             path("<int:pk>/roll-back/", wrap(self.roll_back_view), name="inference_deployment_roll_back"),
+            path("<int:pk>/share/", wrap(self.share_view), name="inference_deployment_share"),
             *super().get_urls(),
         ]
 
@@ -330,11 +332,21 @@ class DeploymentAdmin(ProjectHistory):
         value = version_f1(deployment.version)
         return f"{100 * value:.1f}" if value is not None else "–"
 
+    @admin.display(description=_("share of the callers"), ordering="share")
+    def share_shown(self, deployment: Deployment) -> str:
+        if deployment.slot == Deployment.Slot.SHADOW:
+            return "–"
+        if deployment.share is not None:
+            return f"{deployment.share:g} %"
+        return str(_("the rest") if deployment.slot == Deployment.Slot.CHAMPION else _("by default"))
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         deployment = self.get_object(request, object_id)
         if deployment is not None:
+            shares = shares_in(deployment.project)
+            may_promote = may(request, project=deployment.project, codename=PROMOTE, permission="promote")
             extra_context = {
                 **(extra_context or {}),
                 "title": f"{deployment.get_slot_display()} of {deployment.project}",
@@ -342,7 +354,12 @@ class DeploymentAdmin(ProjectHistory):
                 "deployment": deployment,
                 "may_roll_back": deployment.previous_id is not None
                 and deployment.slot == Deployment.Slot.CHAMPION
-                and may(request, project=deployment.project, codename=PROMOTE, permission="promote"),
+                and may_promote,
+                "may_share": deployment.slot in SHARED and may_promote,
+                "shares": [
+                    (Deployment.Slot(slot).label, share, slot == deployment.slot)
+                    for slot, share in shares.items()
+                ],
                 "events": events_of(deployment)[:50],
             }
         return super().change_view(request, object_id, form_url, extra_context)
@@ -368,6 +385,34 @@ class DeploymentAdmin(ProjectHistory):
                 ),
             )
         return redirect("admin:inference_deployment_change", deployment.pk)
+
+    @method_decorator(require_POST)
+    def share_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Give the slot another share of the callers."""
+        deployment = self.get_object(request, str(pk))
+        if deployment is None:
+            raise PermissionDenied
+        require(request, project=deployment.project, codename=PROMOTE, permission="promote")
+        with refusals_told(request):
+            deployment_share(
+                project=deployment.project,
+                slot=deployment.slot,
+                share=_percent(request.POST.get("share", "")),
+                expected_generation=_number(request.POST.get("generation")),
+                actor=Actor.of_user(request.user),
+                reason=request.POST.get("reason", "")[:500],
+            )
+            messages.success(request, _("The new share holds for every caller within 5 seconds."))
+        return redirect("admin:inference_deployment_change", deployment.pk)
+
+
+def _percent(text: str) -> float | None:
+    """What somebody typed as a share; nothing is the default. Raises ShareOutOfRange for no number."""
+    text = text.strip().removesuffix("%").replace(",", ".")
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ShareOutOfRange(pointer="/share") from None
 
 
 def _number(text: str | None) -> int:

@@ -61,6 +61,15 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True):
     store: Annotated[
         bool, Meta(description="Keep text and answer; without, there is no `prediction_id` for feedback.")
     ] = True
+    subject: Annotated[
+        str,
+        Meta(
+            max_length=200,
+            description="With `auto`: whose text it is. Where several versions share the callers, one "
+            "subject always gets the same version; without it, one text does. It is not kept.",
+            examples=["user-4711"],
+        ),
+    ] = ""
     mask_pii: Annotated[
         bool,
         Meta(
@@ -91,6 +100,7 @@ class PredictRequest(Routed, forbid_unknown_fields=True, kw_only=True):
     speed_priority: Annotated[
         bool, Meta(description="With `auto`: the fastest version, by what was measured, not the champion.")
     ] = False
+    include_metrics: Annotated[bool, Meta(description="Tell where the time went.")] = False
 
     text: Text
 
@@ -225,6 +235,18 @@ class Found(Struct, kw_only=True):
     masked_text: Annotated[str, Meta(description="With `mask_pii`.")] | UnsetType = UNSET
 
 
+class Timing(Struct, kw_only=True):
+    """Where the time of one answer went, and what this version usually needs."""
+
+    routing_ms: float
+    recognition_ms: Annotated[float, Meta(description="Next to nothing for a text that was remembered.")]
+    recording_ms: float
+    p50_ms: Annotated[
+        float | None, Meta(description="Recognition only, measured here for texts of about this length.")
+    ]
+    p95_ms: float | None
+
+
 class PredictResponse(Found, kw_only=True):
     """What was found, by which version, and how good that version is."""
 
@@ -240,6 +262,7 @@ class PredictResponse(Found, kw_only=True):
     request_id: str
     prediction_id: UUID | None
     warnings: list[Notice]
+    metrics: Annotated[Timing, Meta(description="With `include_metrics`.")] | UnsetType = UNSET
 
 
 class RouteResponse(PredictResponse, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
+from msgspec import UNSET
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -29,6 +30,7 @@ from inference.api.bodies import (
     RouteResponse,
     RoutingDecided,
     RoutingDecision,
+    Timing,
 )
 from inference.api.formats import found_in
 from inference.authentication import Caller
@@ -40,8 +42,8 @@ from inference.errors import (
     NotAnItem,
     OtherProject,
 )
-from inference.latency import latencies
-from inference.models import ApiKey
+from inference.latency import Latency, latencies
+from inference.models import ApiKey, Deployment
 from inference.router import AUTO, Choice, Demands, choose, stand_in
 from inference.services import Answer, prediction_make
 from ner.masking import masked
@@ -59,14 +61,15 @@ class _OneText(APIView):
 
     def answer(
         self, request: Request, asked: PredictRequest | RouteRequest, demands: Demands
-    ) -> tuple[Choice, dict[str, Any], float]:
-        """The version that answered, the fields of the answer, and how long choosing took."""
+    ) -> tuple[Choice, dict[str, Any], Timing]:
+        """The version that answered, the fields of the answer, and where the time went."""
         started = time.perf_counter()
         text_check(asked.text, limit=settings.LIMITS["predict_characters"])
         with metrics.measured("predict"):
-            choice = _choose(cast(Caller, request.user), asked, demands)
-            decided_ms = _milliseconds(started)
+            choice = _choose(request, asked, demands)
+            routing_ms = _milliseconds(started)
             choice, answer = _ask_in_turn(request, asked, choice)
+            asked_ms = _milliseconds(started) - routing_ms
         return (
             choice,
             {
@@ -80,7 +83,12 @@ class _OneText(APIView):
                 "prediction_id": answer.prediction_id,
                 "warnings": _warnings(asked, choice),
             },
-            decided_ms,
+            Timing(
+                routing_ms=routing_ms,
+                recognition_ms=round(answer.latency_ms, 3),
+                recording_ms=round(max(asked_ms - answer.latency_ms, 0.0), 3),
+                **_percentiles(latencies.of(choice.serving.version.sha256, characters=len(asked.text))),
+            ),
         )
 
 
@@ -96,12 +104,19 @@ class PredictView(_OneText):
         asked = cast(PredictRequest, request.data or _missing("text"))
         demands = Demands(
             characters=len(asked.text),
+            subject=asked.subject or asked.text,
             strategy="speed" if asked.speed_priority else None,
             max_latency_ms=asked.max_latency_ms,
             min_accuracy=asked.min_accuracy,
         )
-        choice, fields, _ = self.answer(request, asked, demands)
-        return Response(PredictResponse(**fields, routing_decision=_decision(asked, choice)))
+        choice, fields, timing = self.answer(request, asked, demands)
+        return Response(
+            PredictResponse(
+                **fields,
+                routing_decision=_decision(asked, choice),
+                metrics=timing if asked.include_metrics else UNSET,
+            )
+        )
 
 
 class RouteView(_OneText):
@@ -116,17 +131,18 @@ class RouteView(_OneText):
         asked = cast(RouteRequest, request.data or _missing("text"))
         demands = Demands(
             characters=len(asked.text),
+            subject=asked.subject or asked.text,
             strategy=asked.routing_strategy,
             max_latency_ms=asked.max_latency_ms,
             min_accuracy=asked.min_accuracy,
             may_fall_back=asked.fallback_enabled,
         )
-        choice, fields, decided_ms = self.answer(request, asked, demands)
+        choice, fields, timing = self.answer(request, asked, demands)
         f1, took = fields["f1_score"], fields["processing_time_ms"]
         return Response(
             RouteResponse(
                 **fields,
-                routing_decision=_decided(asked, choice, decided_ms),
+                routing_decision=_decided(asked, choice, timing),
                 sla_met=(asked.max_latency_ms is None or took <= asked.max_latency_ms)
                 and (asked.min_accuracy is None or (f1 or 0.0) >= asked.min_accuracy),
             )
@@ -156,7 +172,8 @@ class BatchView(APIView):
         items = _items(asked.texts)
         good = {item.index: text for item, text in items if isinstance(text, str)}
         with metrics.measured("batch"):
-            choice = _choose(cast(Caller, request.user), asked)
+            # One version for all of them: a true batch has one model.
+            choice = _choose(request, asked, Demands(subject=asked.subject or next(iter(good.values()), "")))
             answers = dict(zip(good, _ask(request, asked, choice, list(good.values())), strict=True))
         for item, _ in items:
             answer = answers.get(item.index)
@@ -189,11 +206,15 @@ def _missing(field: str) -> Any:
     raise FieldRequired(pointer=f"/{field}", field=field)
 
 
-def _choose(caller: Caller, asked: Options, demands: Demands | None = None) -> Choice:
+def _choose(request: Request, asked: Options, demands: Demands) -> Choice:
+    caller = cast(Caller, request.user)
     project = caller.key.project
     if asked.project is not None and asked.project != project.slug:
         raise OtherProject(pointer="/project")
-    return choose(project=project, model=asked.model, scopes=caller.scopes, demands=demands)
+    model = asked.model
+    if model == AUTO and request.META.get("HTTP_X_CANARY", "").lower() == "true":
+        model = Deployment.Slot.CHALLENGER
+    return choose(project=project, model=model, scopes=caller.scopes, demands=demands)
 
 
 def _ask_in_turn(
@@ -287,28 +308,33 @@ def _decision(asked: Options, choice: Choice) -> RoutingDecision:
     return RoutingDecision(requested=asked.model, slot=choice.serving.slot, reason=choice.reason)
 
 
-def _decided(asked: RouteRequest, choice: Choice, decided_ms: float) -> RoutingDecided:
-    latency = latencies.of(choice.serving.version.sha256, characters=len(asked.text))
+def _percentiles(latency: Latency | None) -> dict[str, float | None]:
+    return {
+        "p50_ms": round(latency.p50_ms, 3) if latency else None,
+        "p95_ms": round(latency.p95_ms, 3) if latency else None,
+    }
+
+
+def _decided(asked: RouteRequest, choice: Choice, timing: Timing) -> RoutingDecided:
     return RoutingDecided(
         requested=asked.model,
         slot=choice.serving.slot,
         reason=choice.reason,
         selected_model=str(choice.serving.version),
         strategy=asked.routing_strategy,
-        p50_ms=round(latency.p50_ms, 3) if latency else None,
-        p95_ms=round(latency.p95_ms, 3) if latency else None,
+        p50_ms=timing.p50_ms,
+        p95_ms=timing.p95_ms,
         alternatives_considered=[
             Alternative(
                 model_version=str(one.serving.version),
                 slot=one.serving.slot,
                 f1_score=one.serving.f1,
-                p50_ms=round(one.latency.p50_ms, 3) if one.latency else None,
-                p95_ms=round(one.latency.p95_ms, 3) if one.latency else None,
                 why_not="; ".join(one.objections),
+                **_percentiles(one.latency),
             )
             for one in choice.others()
         ],
-        decision_time_ms=decided_ms,
+        decision_time_ms=timing.routing_ms,
     )
 
 

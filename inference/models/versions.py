@@ -124,12 +124,22 @@ class Deployment(models.Model):
         related_name="+",
         help_text=_("Where one click of roll back leads."),
     )
+    share = models.FloatField(
+        null=True,
+        blank=True,
+        help_text=_("Percent of the callers. The champion has what the others leave; a shadow has none."),
+    )
     generation = models.PositiveIntegerField(default=1)
     changed_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ["project", "slot"]
         constraints = [
+            models.CheckConstraint(
+                condition=Q(share=None)
+                | (Q(share__gte=0, share__lte=100) & ~Q(slot__in=["champion", "shadow"])),
+                name="deployment_share_is_percent",
+            ),
             models.UniqueConstraint(fields=["project", "slot"], name="deployment_one_per_slot"),
         ]
 

@@ -1,6 +1,11 @@
 """What changes on the serving path: versions, slots, predictions, keys."""
 
-from inference.services.deployments import deployment_set, version_promote, version_roll_back
+from inference.services.deployments import (
+    deployment_set,
+    deployment_share,
+    version_promote,
+    version_roll_back,
+)
 from inference.services.keys import api_key_create, api_key_revoke
 from inference.services.predictions import (
     Answer,
@@ -24,6 +29,7 @@ __all__ = [
     "base_models_load",
     "blank_version_get",
     "deployment_set",
+    "deployment_share",
     "document_predict",
     "documents_predict",
     "evaluation_record",

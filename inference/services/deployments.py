@@ -11,9 +11,19 @@ from django.db.models.functions import Now
 from audit.services import Actor, event_record
 from corpus.models import Project
 from inference.engine import engine
-from inference.errors import BundleBroken, DeploymentMoved, NothingToRollBackTo, ReasonRequired, UnknownModel
+from inference.errors import (
+    BundleBroken,
+    DeploymentMoved,
+    NothingToRollBackTo,
+    ReasonRequired,
+    ShareNotSettable,
+    ShareOutOfRange,
+    ShareTooLarge,
+    UnknownModel,
+)
 from inference.models import Deployment, ModelVersion
 from inference.selectors import deployment_of
+from inference.shares import SHARED, shares_of
 from ner.errors import BundleRefused
 
 Slot = Deployment.Slot
@@ -39,8 +49,56 @@ def deployment_set(
             except IntegrityError:
                 raise DeploymentMoved() from None
         else:
-            moved = _move(project, slot, deployment.generation, version=version, previous=F("version"))
+            # A share was given to a version, not to whatever comes after it.
+            moved = _move(
+                project, slot, deployment.generation, version=version, previous=F("version"), share=None
+            )
         _moved(moved, deployment, action="deployment.set", actor=actor, reason=reason, data={"slot": slot})
+        return moved
+
+
+def deployment_share(
+    *,
+    project: Project,
+    slot: str,
+    share: float | None,
+    actor: Actor,
+    reason: str,
+    expected_generation: int | None = None,
+) -> Deployment:
+    """Give a slot this percentage of the project's callers, or with None what slots have by default.
+
+    In every process within seconds; who was given to the slot before stays when the share grows. Raises
+    DeploymentMoved when the slot is not any more what the caller looked at, ShareTooLarge when all slots
+    together would have more than everybody.
+    """
+    _reason_check(reason)
+    if slot not in SHARED:
+        raise ShareNotSettable(pointer="/slot", slot=slot)
+    if share is not None and not 0 <= share <= 100:
+        raise ShareOutOfRange(pointer="/share")
+    with transaction.atomic():
+        # All rows in one order: two who give away the last percent come one after the other.
+        found = Deployment.objects.select_for_update(of=("self",)).filter(project=project).order_by("pk")
+        filled = {row.slot: row for row in found.select_related("version")}
+        if slot not in filled:
+            raise UnknownModel(pointer="/slot", model=slot)
+        before = filled[slot]
+        set_shares = {name: row.share for name, row in filled.items()} | {slot: share}
+        shares = shares_of(set_shares)
+        others = sum(shares.get(name, 0.0) for name in SHARED if name != slot)
+        if shares.get(slot, 0.0) > 100 - others:
+            raise ShareTooLarge(pointer="/share", others=f"{others:g}", rest=f"{100 - others:g}")
+        generation = before.generation if expected_generation is None else expected_generation
+        moved = _move(project, slot, generation, share=share)
+        _moved(
+            moved,
+            before,
+            action="deployment.share",
+            actor=actor,
+            reason=reason,
+            data={"slot": slot, "share": share, "share_before": before.share},
+        )
         return moved
 
 

@@ -53,6 +53,11 @@ ACTS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
         Deployment,
         {"generation": "1", "reason": "x"},
     ),
+    "inference_deployment_share": (
+        "promote_modelversion",
+        Deployment,
+        {"generation": "1", "share": "5", "reason": "x"},
+    ),
     "inference_apikey_revoke": ("change_apikey", ApiKey, {"reason": "x"}),
     "retraining_trainingrun_cancel": ("cancel_trainingrun", TrainingRun, {}),
     "corpus_project_labels": ("revise_labelset", Project, {}),

@@ -12,6 +12,7 @@ from audit.services import SYSTEM
 from corpus.models import Project
 from corpus.services import LabelDraft, project_create
 from inference.models import Deployment, ModelVersion
+from inference.services import deployment_set
 from retraining.models import TrainingRun
 from tests.backoffice.conftest import staff
 
@@ -172,3 +173,51 @@ def test_a_stale_roll_back_changes_nothing(
         {"generation": 1, "reason": "an old page"},
     )
     assert serving(project) == candidate
+
+
+def share(client: Client, slot: Deployment, share: str, **changed: str) -> str:
+    answer = client.post(
+        reverse("admin:inference_deployment_share", args=[slot.pk]),
+        {"generation": slot.generation, "share": share, "reason": "a quiet start"} | changed,
+        follow=True,
+    )
+    return answer.content.decode()
+
+
+@pytest.fixture
+def challenger(project: Project, candidate: ModelVersion) -> Deployment:
+    return deployment_set(
+        project=project, slot="challenger", version=candidate, actor=SYSTEM, reason="to be tried"
+    )
+
+
+def test_a_challenger_is_given_a_share_of_the_callers(owner: Client, challenger: Deployment) -> None:
+    assert (
+        "Give this share"
+        in owner.get(reverse("admin:inference_deployment_change", args=[challenger.pk])).content.decode()
+    )
+    page = share(owner, challenger, "7,5 %")
+    assert "The new share holds for every caller within 5 seconds." in page
+    challenger.refresh_from_db()
+    assert challenger.share == 7.5
+    assert AuditEvent.objects.get(action="deployment.share").actor_name == "mia"
+    assert "92.5 %" in page
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("a lot", "0 to 100 percent"), ("101", "0 to 100 percent"), ("nan", "0 to 100 percent")],
+)
+def test_a_share_that_is_none_is_refused_in_a_sentence(
+    owner: Client, challenger: Deployment, typed: str, said: str
+) -> None:
+    assert said in share(owner, challenger, typed)
+    challenger.refresh_from_db()
+    assert challenger.share is None
+
+
+def test_a_share_given_on_an_old_page_changes_nothing(owner: Client, challenger: Deployment) -> None:
+    share(owner, challenger, "5")
+    share(owner, challenger, "50")
+    challenger.refresh_from_db()
+    assert challenger.share == 5
