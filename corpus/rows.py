@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from django.db import connection, models
@@ -26,9 +27,13 @@ def copy_into(
     cursor: Any, *, model: type[models.Model], columns: Sequence[str], lines: Iterable[str]
 ) -> None:
     """Send lines of `copy_line` through a cursor of any connection."""
-    names = ", ".join(connection.ops.quote_name(column) for column in columns)
-    table = connection.ops.quote_name(model._meta.db_table)
-    cursor.copy_expert(f"COPY {table} ({names}) FROM STDIN", io.StringIO("\n".join(lines) + "\n"))
+    cursor.copy_expert(_statement(model, tuple(columns)), io.StringIO("\n".join(lines) + "\n"))
+
+
+@cache
+def _statement(model: type[models.Model], columns: tuple[str, ...]) -> str:
+    quoted = connection.ops.quote_name
+    return f"COPY {quoted(model._meta.db_table)} ({', '.join(map(quoted, columns))}) FROM STDIN"
 
 
 def copy_line(row: Row) -> str:

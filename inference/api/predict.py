@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
@@ -49,6 +49,14 @@ from inference.services import Answer, prediction_make
 from ner.masking import masked
 
 
+class _Spent(NamedTuple):
+    """Milliseconds of one answer."""
+
+    routing_ms: float
+    recognition_ms: float
+    recording_ms: float
+
+
 class _OneText(APIView):
     """What `predict` and `predict/route` share."""
 
@@ -61,7 +69,7 @@ class _OneText(APIView):
 
     def answer(
         self, request: Request, asked: PredictRequest | RouteRequest, demands: Demands
-    ) -> tuple[Choice, dict[str, Any], Timing]:
+    ) -> tuple[Choice, dict[str, Any], _Spent]:
         """The version that answered, the fields of the answer, and where the time went."""
         started = time.perf_counter()
         text_check(asked.text, limit=settings.LIMITS["predict_characters"])
@@ -83,12 +91,7 @@ class _OneText(APIView):
                 "prediction_id": answer.prediction_id,
                 "warnings": _warnings(asked, choice),
             },
-            Timing(
-                routing_ms=routing_ms,
-                recognition_ms=round(answer.latency_ms, 3),
-                recording_ms=round(max(asked_ms - answer.latency_ms, 0.0), 3),
-                **_percentiles(latencies.of(choice.serving.version.sha256, characters=len(asked.text))),
-            ),
+            _Spent(routing_ms, answer.latency_ms, max(asked_ms - answer.latency_ms, 0.0)),
         )
 
 
@@ -109,12 +112,12 @@ class PredictView(_OneText):
             max_latency_ms=asked.max_latency_ms,
             min_accuracy=asked.min_accuracy,
         )
-        choice, fields, timing = self.answer(request, asked, demands)
+        choice, fields, spent = self.answer(request, asked, demands)
         return Response(
             PredictResponse(
                 **fields,
                 routing_decision=_decision(asked, choice),
-                metrics=timing if asked.include_metrics else UNSET,
+                metrics=_timing(asked, choice, spent) if asked.include_metrics else UNSET,
             )
         )
 
@@ -137,12 +140,12 @@ class RouteView(_OneText):
             min_accuracy=asked.min_accuracy,
             may_fall_back=asked.fallback_enabled,
         )
-        choice, fields, timing = self.answer(request, asked, demands)
+        choice, fields, spent = self.answer(request, asked, demands)
         f1, took = fields["f1_score"], fields["processing_time_ms"]
         return Response(
             RouteResponse(
                 **fields,
-                routing_decision=_decided(asked, choice, timing),
+                routing_decision=_decided(asked, choice, spent),
                 sla_met=(asked.max_latency_ms is None or took <= asked.max_latency_ms)
                 and (asked.min_accuracy is None or (f1 or 0.0) >= asked.min_accuracy),
             )
@@ -308,6 +311,19 @@ def _decision(asked: Options, choice: Choice) -> RoutingDecision:
     return RoutingDecision(requested=asked.model, slot=choice.serving.slot, reason=choice.reason)
 
 
+def _timing(asked: PredictRequest, choice: Choice, spent: _Spent) -> Timing:
+    return Timing(
+        routing_ms=spent.routing_ms,
+        recognition_ms=round(spent.recognition_ms, 3),
+        recording_ms=round(spent.recording_ms, 3),
+        **_usual(asked, choice),
+    )
+
+
+def _usual(asked: PredictRequest | RouteRequest, choice: Choice) -> dict[str, float | None]:
+    return _percentiles(latencies.of(choice.serving.version.sha256, characters=len(asked.text)))
+
+
 def _percentiles(latency: Latency | None) -> dict[str, float | None]:
     return {
         "p50_ms": round(latency.p50_ms, 3) if latency else None,
@@ -315,15 +331,14 @@ def _percentiles(latency: Latency | None) -> dict[str, float | None]:
     }
 
 
-def _decided(asked: RouteRequest, choice: Choice, timing: Timing) -> RoutingDecided:
+def _decided(asked: RouteRequest, choice: Choice, spent: _Spent) -> RoutingDecided:
     return RoutingDecided(
         requested=asked.model,
         slot=choice.serving.slot,
         reason=choice.reason,
         selected_model=str(choice.serving.version),
         strategy=asked.routing_strategy,
-        p50_ms=timing.p50_ms,
-        p95_ms=timing.p95_ms,
+        **_usual(asked, choice),
         alternatives_considered=[
             Alternative(
                 model_version=str(one.serving.version),
@@ -334,7 +349,7 @@ def _decided(asked: RouteRequest, choice: Choice, timing: Timing) -> RoutingDeci
             )
             for one in choice.others()
         ],
-        decision_time_ms=timing.routing_ms,
+        decision_time_ms=spent.routing_ms,
     )
 
 
