@@ -7,7 +7,7 @@ SHELL := /bin/sh
 
 PYTHON ?= python3
 PY := .venv/bin/python
-PACKAGES := ner audit corpus inference feedback labeling retraining nerapp
+PACKAGES := ner audit corpus inference feedback labeling retraining webhooks nerapp
 # Options for the command behind a target: make run ARGS=--no-browser, make test ARGS="-k spans"
 ARGS ?=
 # Two runs of pytest share the test files out; each has its own PostgreSQL, Redis and Chromium. ARGS=-n0: one.

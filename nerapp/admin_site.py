@@ -44,6 +44,7 @@ GROUPS: tuple[tuple[StrPromise | str, tuple[str, ...]], ...] = (
             "retraining.TrainingSet",
         ),
     ),
+    (_("Webhooks"), ("webhooks.Webhook", "webhooks.Delivery")),
     (_("Records and people"), ("audit.AuditEvent", "auth.User", "auth.Group")),
 )
 

@@ -22,6 +22,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -105,10 +106,20 @@ def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ip_network(value)
+        except ValueError:
+            raise ValueError("holds something that is not a network") from None
+    return values
+
+
 StrongSecret = Annotated[SecretStr, AfterValidator(_strong)]
 PostgresUrl = Annotated[str, AfterValidator(_postgres)]
 RedisUrl = Annotated[str, AfterValidator(_redis)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 _RANDOM = "at least 50 random characters: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
@@ -198,6 +209,20 @@ class Env(BaseModel):
         ge=1,
         validation_alias="UPLOAD_LIMIT_BYTES",
         description="how large an imported file may be, in bytes",
+    )
+
+    webhook_allow_http: bool = Field(
+        False, validation_alias="WEBHOOK_ALLOW_HTTP", description="true or false"
+    )
+    webhook_ports: Annotated[tuple[Port, ...], BeforeValidator(_words)] = Field(
+        (80, 443, 8443),
+        validation_alias="WEBHOOK_PORTS",
+        description="TCP ports separated by commas",
+    )
+    webhook_networks: Annotated[Words, AfterValidator(_networks)] = Field(
+        (),
+        validation_alias="WEBHOOK_NETWORKS",
+        description="networks such as 10.20.0.0/16, separated by commas",
     )
 
     port: int = Field(8000, ge=1, le=65535, validation_alias="PORT", description="a TCP port, 1 to 65535")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ INSTALLED_APPS = [
     "feedback",
     "labeling",
     "retraining",
+    "webhooks",
     "nerapp.apps.NerappConfig",
 ]
 
@@ -175,6 +177,12 @@ RUN_LEASE_SECONDS = 60
 RUN_MAX_ATTEMPTS = 3
 #: A worker on an import or export that has not said so for this long is taken for dead.
 TRANSFER_LEASE_SECONDS = 15
+#: Where webhooks may lead, besides the public internet by https (webhooks/addresses.py).
+WEBHOOK_ALLOW_HTTP = ENV.webhook_allow_http
+WEBHOOK_PORTS = frozenset(ENV.webhook_ports)
+WEBHOOK_NETWORKS = [ip_network(network) for network in ENV.webhook_networks]
+#: What webhooks were told is remembered for so many days.
+WEBHOOK_KEEP_DAYS = 30
 #: Uploaded and exported files are removed after so many days of rest.
 TRANSFER_KEEP_DAYS = 7
 
@@ -249,6 +257,16 @@ CELERY_BEAT_SCHEDULE = {
     "files of old imports and exports": {
         "task": "labeling.tasks.files_sweep",
         "schedule": crontab(minute=47),
+    },
+    "what webhooks are to be told": {
+        "task": "webhooks.tasks.webhooks_wake",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "what webhooks were told long ago": {
+        "task": "webhooks.tasks.deliveries_forget",
+        "schedule": crontab(hour=4, minute=23),
+        "options": {"expires": 6 * 3600},
     },
     "MLflow's aliases": {
         "task": "retraining.tasks.tracking_sync",

@@ -29,7 +29,7 @@ from tests.bundles import WORDS, tiny_bundle
 from tests.factories import document_make
 
 #: Every Django permission of the back office that is not for people and groups.
-APPS = ("audit", "corpus", "inference", "feedback", "labeling", "retraining")
+APPS = ("audit", "corpus", "inference", "feedback", "labeling", "retraining", "webhooks")
 TEXT = "Ada Lovelace moved to London in 1835."
 VERDICT: dict[str, Any] = {
     "passed": True,

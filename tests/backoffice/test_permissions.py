@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
@@ -23,6 +25,8 @@ from inference.services import api_key_create
 from labeling.models import Assignment, Task
 from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun, TrainingSet
 from tests.backoffice.conftest import staff
+from webhooks.models import Delivery, EventKind, Webhook
+from webhooks.services import webhook_create, webhook_test
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +43,8 @@ PAGES = (
     RetrainPolicy,
     RetrainDecision,
     TrainingSet,
+    Webhook,
+    Delivery,
     AuditEvent,
 )
 #: name -> (permission, the row it needs, what is sent). Each also needs a role in the project.
@@ -59,6 +65,12 @@ ACTS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
         {"generation": "1", "share": "5", "reason": "x"},
     ),
     "inference_apikey_revoke": ("change_apikey", ApiKey, {"reason": "x"}),
+    "webhooks_webhook_edit": ("change_webhook", Webhook, {}),
+    "webhooks_webhook_test": ("change_webhook", Webhook, {}),
+    "webhooks_webhook_rotate": ("change_webhook", Webhook, {}),
+    "webhooks_webhook_switch_off": ("change_webhook", Webhook, {"reason": "x"}),
+    "webhooks_webhook_switch_on": ("change_webhook", Webhook, {}),
+    "webhooks_delivery_resend": ("change_webhook", Delivery, {}),
     "retraining_trainingrun_cancel": ("cancel_trainingrun", TrainingRun, {}),
     "corpus_project_labels": ("revise_labelset", Project, {}),
     "corpus_project_people": ("change_membership", Project, {}),
@@ -66,9 +78,14 @@ ACTS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
 
 
 @pytest.fixture
-def everything(run: TrainingRun, project: Project) -> None:
+def everything(run: TrainingRun, project: Project, settings: LazySettings) -> None:
     """A row of each kind."""
     api_key_create(project=project, name="importer", scopes=["predict"], actor=SYSTEM)
+    settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.1/32")]
+    webhook, _ = webhook_create(
+        project=project, name="shop", url="https://127.0.0.1/", kinds=EventKind.values, actor=SYSTEM
+    )
+    webhook_test(webhook=webhook, actor=SYSTEM)
 
 
 def lists(model: type[Any]) -> str:
@@ -146,7 +163,7 @@ def test_nothing_is_deleted_here(everything: None, office: Client) -> None:
 def test_an_act_needs_its_permission_and_a_role_in_the_project(
     everything: None, mia: User, otto: User, ana: User, sign_in: Callable[[User], Client]
 ) -> None:
-    others = "view_modelversion", "view_deployment", "view_apikey", "view_trainingrun", "view_project"
+    others = [f"view_{model._meta.model_name}" for _, model, _ in ACTS.values()]
     before = AuditEvent.objects.count()
     for name, (codename, model, body) in ACTS.items():
         address = reverse(f"admin:{name}", args=[model.objects.order_by("pk").last().pk])
@@ -157,11 +174,14 @@ def test_an_act_needs_its_permission_and_a_role_in_the_project(
     assert AuditEvent.objects.count() == before
 
 
-@pytest.mark.parametrize("name", ["retraining_trainingrun_add", "inference_apikey_add"])
+@pytest.mark.parametrize(
+    "name", ["retraining_trainingrun_add", "inference_apikey_add", "webhooks_webhook_add"]
+)
 def test_making_something_needs_a_role_in_that_project(
     name: str, everything: None, ana: User, otto: User, sign_in: Callable[[User], Client], project: Project
 ) -> None:
     body = {"project": project.pk, "reason": "x", "name": "n", "scopes": ["predict"], "rate_per_hour": 10}
+    body |= {"url": "https://127.0.0.1/", "kinds": [EventKind.PROMOTED]}
     before = AuditEvent.objects.count()
     assert sign_in(staff(ana)).get(reverse(f"admin:{name}")).status_code == 403
     assert sign_in(staff(ana, "*")).post(reverse(f"admin:{name}"), body).status_code == 403

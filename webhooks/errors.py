@@ -1,0 +1,41 @@
+"""Why something about a webhook was refused."""
+
+from __future__ import annotations
+
+from corpus.errors import Conflict, DomainError
+
+
+class AddressRefused(DomainError):
+    """Nothing can be sent to this address: {problem}."""
+
+    code = "url_not_allowed"
+
+
+class HostUnknown(AddressRefused):
+    """Nothing can be sent to this address: {problem}."""
+
+    code = "host_unknown"
+
+
+class KindUnknown(DomainError):
+    """There is no event {kind}."""
+
+    code = "unknown_event"
+
+
+class NothingChosen(DomainError):
+    """Choose at least one event."""
+
+    code = "no_event_chosen"
+
+
+class ReasonRequired(DomainError):
+    """Say why: a reason is required."""
+
+    code = "reason_required"
+
+
+class StillWaiting(Conflict):
+    """This delivery is still being tried; it can be sent again once it has ended."""
+
+    code = "delivery_waiting"

@@ -1,0 +1,33 @@
+"""What can be done with webhooks, and what the workers do for them."""
+
+from webhooks.services.deliveries import (
+    deliveries_forget,
+    delivery_resend,
+    webhook_publish,
+    webhook_test,
+    webhook_turn,
+    webhooks_wake,
+)
+from webhooks.services.endpoints import (
+    webhook_change,
+    webhook_create,
+    webhook_rotate,
+    webhook_switch_off,
+    webhook_switch_on,
+)
+from webhooks.services.events import events_take
+
+__all__ = [
+    "deliveries_forget",
+    "delivery_resend",
+    "events_take",
+    "webhook_change",
+    "webhook_create",
+    "webhook_publish",
+    "webhook_rotate",
+    "webhook_switch_off",
+    "webhook_switch_on",
+    "webhook_test",
+    "webhook_turn",
+    "webhooks_wake",
+]

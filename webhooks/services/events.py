@@ -1,0 +1,177 @@
+"""What there is to tell: read from rows that other apps have written, never heard from them.
+
+Each webhook remembers how far it has read. What is read and the deliveries made of it are one transaction,
+and a delivery exists once per webhook and event: a kill or a second worker tells nothing twice and leaves
+nothing out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import BooleanField, F, Func, Q, Value
+from django.utils import timezone
+
+from audit.models import AuditEvent
+from audit.selectors import chain_head
+from inference.models import Prediction
+from webhooks.models import Delivery, EventKind, Webhook
+
+#: So many events, and so many predictions, are made deliveries at once.
+STEP = 500
+#: With so many deliveries that wait, the webhook reads no further: what happened meanwhile stays where it is.
+MOST_WAITING = 1_000
+#: Younger predictions are left for later: one that is written meanwhile may be older than those read.
+SETTLING = timedelta(seconds=30)
+#: Predictions are looked through in windows, so that no query grows with the time that nobody looked.
+WINDOW = timedelta(minutes=10)
+WINDOWS = 12
+
+Data = dict[str, Any]
+
+
+def _id_in(subject: str) -> str:
+    return subject.rpartition(":")[2]
+
+
+def _corrected(event: AuditEvent) -> Data:
+    told = ("document", "number", "prediction", "stratum", "spans", "decisions")
+    return {"correction": _id_in(event.subject), **{name: event.data.get(name) for name in told}}
+
+
+def _promoted(event: AuditEvent) -> Data:
+    return {
+        "from": event.data.get("from"),
+        "to": event.data.get("to"),
+        "generation": event.data.get("generation"),
+        "rolled_back": event.action == "version.roll_back",
+    }
+
+
+def _trained(event: AuditEvent) -> Data:
+    return {
+        "run": int(_id_in(event.subject)),
+        "status": "done" if event.action == "run.finish" else "failed",
+        "candidate": event.data.get("candidate"),
+        "passed": event.data.get("passed"),
+    }
+
+
+#: Which audit events are told, as what, and which of their data: ids and numbers only.
+TOLD: dict[str, tuple[EventKind, Callable[[AuditEvent], Data]]] = {
+    "correction.submit": (EventKind.CORRECTION, _corrected),
+    "version.promote": (EventKind.PROMOTED, _promoted),
+    "version.roll_back": (EventKind.PROMOTED, _promoted),
+    "run.finish": (EventKind.TRAINED, _trained),
+    "run.fail": (EventKind.TRAINED, _trained),
+}
+
+
+@transaction.atomic
+def events_take(*, webhook: Webhook, now: datetime | None = None) -> int:
+    """Make deliveries of what happened since this webhook last read; returns how many."""
+    reader = (
+        Webhook.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .select_related("project")
+        .filter(pk=webhook.pk, off_at=None)
+        .first()
+    )
+    if reader is None:  # switched off, or somebody else reads for it
+        return 0
+    if reader.deliveries.filter(status=Delivery.Status.WAITING)[:MOST_WAITING].count() >= MOST_WAITING:
+        return 0
+    made = Delivery.objects.bulk_create(
+        [*_audited(reader), *_unsure(reader, now or timezone.now())], ignore_conflicts=True
+    )
+    reader.save(update_fields=["read_number", "read_until", "read_prediction"])
+    return len(made)
+
+
+def reading_begins_now(webhook: Webhook) -> None:
+    """What happened before this moment is not told to it. The caller saves the row."""
+    head = chain_head(chain=webhook.project.slug)
+    webhook.read_number = head.number if head else 0
+    webhook.read_until, webhook.read_prediction = timezone.now(), None
+
+
+def _audited(webhook: Webhook) -> Iterator[Delivery]:
+    """Events of the project's audit chain, whose numbers have no gap and grow in the order of commits."""
+    head = chain_head(chain=webhook.project.slug)
+    actions = [action for action, (kind, _) in TOLD.items() if kind in webhook.kinds]
+    if head is None or not actions:
+        webhook.read_number = head.number if head else 0
+        return
+    unread = AuditEvent.objects.filter(
+        chain=webhook.project.slug, number__gt=webhook.read_number, number__lte=head.number
+    )
+    events = list(unread.filter(action__in=actions).order_by("number")[:STEP])
+    for event in events:
+        kind, data_of = TOLD[event.action]
+        yield _delivery(webhook, kind, f"audit:{event.number}", event.at, data_of(event))
+    webhook.read_number = events[-1].number if len(events) == STEP else head.number
+
+
+def _unsure(webhook: Webhook, now: datetime) -> Iterable[Delivery]:
+    """Answers to callers whose least sure span is below the project's bar."""
+    horizon = now - SETTLING
+    if EventKind.LOW_CONFIDENCE not in webhook.kinds:
+        webhook.read_until, webhook.read_prediction = max(horizon, webhook.read_until), None
+        return
+    bar = webhook.project.traffic_bar
+    for _ in range(WINDOWS):
+        if webhook.read_until >= horizon:
+            return
+        until = min(horizon, webhook.read_until + WINDOW)
+        later = Q(created_at__gte=webhook.read_until)
+        if webhook.read_prediction is not None:
+            later &= Q(created_at__gt=webhook.read_until) | Q(pk__gt=webhook.read_prediction)
+        sent = Prediction.objects.filter(project=webhook.project, document=None, api_key__isnull=False)
+        unsure = Func(
+            F("spans"),
+            Value(f"$[*].confidence ? (@ < {bar!r})"),
+            function="jsonb_path_exists",
+            output_field=BooleanField(),
+        )
+        found = list(
+            sent.filter(later, unsure, created_at__lt=until)
+            .select_related("version")
+            .defer("text")
+            .order_by("created_at", "id")[:STEP]
+        )
+        for prediction in found:
+            yield _delivery(
+                webhook,
+                EventKind.LOW_CONFIDENCE,
+                f"prediction:{prediction.pk}",
+                prediction.created_at,
+                _unsure_data(prediction, bar),
+            )
+        if len(found) == STEP:
+            webhook.read_until, webhook.read_prediction = found[-1].created_at, found[-1].pk
+            return
+        webhook.read_until, webhook.read_prediction = until, None
+
+
+def _unsure_data(prediction: Prediction, bar: float) -> Data:
+    confidences = [span["confidence"] for span in prediction.spans if span.get("confidence") is not None]
+    return {
+        "prediction": str(prediction.pk),
+        "version": str(prediction.version),
+        "slot": prediction.slot,
+        "spans": len(prediction.spans),
+        "least_confidence": min(confidences),
+        "bar": bar,
+    }
+
+
+def _delivery(webhook: Webhook, kind: str, event: str, at: datetime, data: Data) -> Delivery:
+    return Delivery(
+        webhook=webhook,
+        event=event,
+        kind=kind,
+        occurred_at=at,
+        data={"project": webhook.project.slug, **data},
+    )
