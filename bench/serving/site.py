@@ -80,12 +80,20 @@ class Site:
         """Run some lines inside Django."""
         return self.run(sys.executable, "-c", f"import django; django.setup()\n{code}", *arguments)
 
-    def run(self, *argv: str) -> str:
-        """Run a program in the project's folder, as this site."""
+    def web_stop(self, web: subprocess.Popen[bytes]) -> None:
+        """End a web server and its processes at once, unless it ended before."""
+        if web.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(web.pid, signal.SIGKILL)
+        web.wait(10)
+
+    def run(self, *argv: str, **more: str) -> str:
+        """Run a program in the project's folder, as this site; `more` is set in its environment."""
         done = subprocess.run(
             argv,
             cwd=env.PROJECT,
-            env=self.environ,
+            env={**self.environ, **more},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -115,9 +123,13 @@ class Site:
         workers: int = 2,
         threads: int = 8,
         port: int = 0,
+        worker_class: str = "gthread",
         **more: str,
     ) -> int:
-        """Start gunicorn as `make run` does, at a port of its own or at a given one; returns the port."""
+        """Start gunicorn as `make run` does, at a port of its own or at a given one; returns the port.
+
+        `more` is set in its environment.
+        """
         port = port or free_port()
         metrics = Path(tempfile.mkdtemp(prefix="metrics", dir=self.home))
         with (self.home / "web.log").open("ab") as log:
@@ -126,7 +138,7 @@ class Site:
                     [
                         *(sys.executable, "-m", "gunicorn", application),
                         *("--config", "python:nerapp.run.gunicorn_conf", "--no-control-socket"),
-                        *("--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"),
+                        *("--bind", f"127.0.0.1:{port}", "--worker-class", worker_class),
                         *("--workers", str(workers), "--threads", str(threads)),
                         *("--timeout", "60", "--graceful-timeout", "5", "--log-level", "warning"),
                     ],
@@ -142,9 +154,7 @@ class Site:
     def stop(self) -> None:
         """End everything and remove its folder."""
         for web in self.webs:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(web.pid, signal.SIGKILL)
-            web.wait(10)
+            self.web_stop(web)
         for service in (self.redis, self.postgres):
             process = self.services.get(service.spec().name)
             if process is not None and process.poll() is None:
