@@ -20,7 +20,7 @@ _ID = b'"prediction_id":"'
 _ID_LENGTH = 36
 #: A caller does not ask on a connection that the server is about to close; gunicorn does after two seconds.
 _IDLE_SECONDS = 1.0
-#: How long after the last question of an open loop its answers are waited for.
+#: How long after the last question answers are waited for.
 _PATIENCE_SECONDS = 10.0
 #: How often it is looked whether the end has come, although nothing else has.
 _LOOK_SECONDS = 0.1
@@ -65,7 +65,10 @@ def request_bytes(path: str, body: bytes, key: str = "", scheme: str = "Bearer")
 
 
 def closed_loop(port: int, requests: Iterator[bytes], *, callers: int, seconds: float) -> Measured:
-    """Let some callers ask for some seconds. Every status is checked, and one answer is kept."""
+    """Let some callers ask for some seconds, longer if nothing is answered by then.
+
+    Every status is checked, and one answer is kept.
+    """
     with _Lines(port) as lines:
         started, cpu = time.perf_counter(), time.process_time()
         deadline = started + seconds
@@ -74,6 +77,8 @@ def closed_loop(port: int, requests: Iterator[bytes], *, callers: int, seconds: 
         while (now := time.perf_counter()) < deadline:
             for _ in range(lines.answered(deadline - now)):
                 lines.take().ask(next(requests), time.perf_counter())
+        while not lines.measured.count and time.perf_counter() < deadline + _PATIENCE_SECONDS:
+            lines.answered(_LOOK_SECONDS)
         return lines.measured_for(time.perf_counter() - started, time.process_time() - cpu)
 
 

@@ -52,7 +52,7 @@ def metered(
     cpu = {name: _cpu_seconds(part.pid) - before[name] for name, part in parts.items()}
     other = _machine_seconds() - busy - (time.process_time() - own) - sum(cpu.values())
     if not measured.count:
-        raise SystemExit(f"no request was answered: {dict(measured.refusals)}")
+        raise SystemExit(f"no request was answered in {measured.seconds:.0f} s: {dict(measured.refusals)}")
     return Round(measured, cpu, max(other, 0.0), texts)
 
 
