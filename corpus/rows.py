@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import secrets
+import time
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -14,6 +16,24 @@ Row = Sequence[str | None]
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _NULL = "\\N"
+#: The first digit of a UUID's fourth group says "RFC 9562" with two of its bits.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def ids_new(count: int) -> list[str]:
+    """Ids for so many new rows: UUIDs of version 7, each larger than the one before.
+
+    Random ones would put each row's entries somewhere else in every index: at a million rows nearly every
+    entry would read, write and log a page of its own.
+    """
+    moment, noise = time.time_ns() // 1_000_000, secrets.token_hex(8 * count)
+    ids = []
+    for number in range(count):
+        # 4096 fit in a millisecond; those after them say the next one, as RFC 9562 allows.
+        at = f"{moment + (number >> 12):012x}"
+        tail = noise[16 * number : 16 * number + 16]
+        ids.append(f"{at[:8]}-{at[8:]}-7{number & 4095:03x}-{_VARIANT[tail[0]]}{tail[1:4]}-{tail[4:]}")
+    return ids
 
 
 def rows_copy(*, model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hmac
 import re
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -28,6 +27,7 @@ from corpus.models import Document, Label, LabelSet, Membership, Project
 from corpus.rows import Row as Row
 from corpus.rows import copy_into as copy_into
 from corpus.rows import copy_line as copy_line
+from corpus.rows import ids_new as ids_new
 from corpus.rows import rows_copy as rows_copy
 
 if TYPE_CHECKING:
@@ -287,30 +287,28 @@ def document_store(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentDraft:
+class DocumentDraft(Protocol):
     """A checked text with its hash (`text_hash`), ready to be stored; the metadata is JSON already."""
 
     text: str
     text_hash: str
-    external_id: str = ""
-    metadata: str = "{}"
+    external_id: str
+    metadata: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDocument:
+class StoredDocument(NamedTuple):
     """Where a draft ended up. An erased text stays erased: nothing may be stored for it."""
 
-    id: uuid.UUID
+    id: str
     is_new: bool
     is_erased: bool = False
 
 
-def documents_known(*, project: Project, hashes: Sequence[str]) -> dict[str, tuple[uuid.UUID, bool]]:
+def documents_known(*, project: Project, hashes: Sequence[str]) -> dict[str, tuple[str, bool]]:
     """Which of these texts a project has: hash -> (id, whether it was erased)."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT text_hash, id, redacted_at IS NOT NULL FROM corpus_document"
+            "SELECT text_hash, id::text, redacted_at IS NOT NULL FROM corpus_document"
             " WHERE project_id = %s AND text_hash = ANY(%s)",
             [project.pk, list(hashes)],
         )
@@ -328,13 +326,13 @@ def documents_place(*, project: Project, drafts: Sequence[DocumentDraft]) -> lis
         for text_hash, (pk, erased) in known.items()
     }
     answer: list[StoredDocument] = []
-    for draft in drafts:
+    for draft, pk in zip(drafts, ids_new(len(drafts)), strict=True):
         found = placed.get(draft.text_hash)
         if found is None:
-            pk = uuid.uuid4()
+            found = placed[draft.text_hash] = StoredDocument(pk, is_new=True)
+        elif found.is_new:
             # Met again further down in the same call, it is known.
-            placed[draft.text_hash] = StoredDocument(pk, is_new=False)
-            found = StoredDocument(pk, is_new=True)
+            found = StoredDocument(found.id, is_new=False)
         answer.append(found)
     return answer
 
@@ -351,12 +349,12 @@ def documents_insert(
 
     Texts of one call keep their order: each is a microsecond younger than the one before.
     """
-    now = timezone.now()
+    now, of_project = timezone.now(), str(project.pk)
     new = [(draft, place) for draft, place in zip(drafts, placed, strict=True) if place.is_new]
     rows = [
         (
-            str(place.id),
-            str(project.pk),
+            place.id,
+            of_project,
             draft.text,
             draft.text_hash,
             source,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 from django.utils import timezone
 
 from corpus.models import Document, LabelSet, Project
-from corpus.services import rows_copy
+from corpus.services import ids_new, rows_copy
 from feedback.models import Correction, Stratum
 from inference.models import ApiKey
 
@@ -19,11 +18,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedSpans:
+class ImportedSpans(NamedTuple):
     """What people marked elsewhere in a document that is stored here; the spans are JSON, checked already."""
 
-    document_id: uuid.UUID
+    document_id: str
     is_new: bool
     spans: str
     source: str
@@ -37,7 +35,7 @@ def corrections_import(
     imported: Sequence[ImportedSpans],
     author: User | None = None,
     api_key: ApiKey | None = None,
-) -> set[uuid.UUID]:
+) -> set[str]:
     """Store spans from elsewhere as the first corrections of their documents, by COPY.
 
     A document that was corrected already keeps what it has, and is not in the answer: the documents that
@@ -47,9 +45,10 @@ def corrections_import(
     old = [draft.document_id for draft in imported if not draft.is_new]
     taken = _corrected_locked(old)
     now = timezone.now().isoformat()
+    of_project, of_labels = str(project.pk), str(label_set.pk)
     who = (str(author.pk) if author else None, str(api_key.pk) if api_key else None)
     rows, stored = [], set()
-    for draft in imported:
+    for draft, pk in zip(imported, ids_new(len(imported)), strict=True):
         if draft.document_id in taken:
             continue
         taken.add(draft.document_id)
@@ -57,11 +56,11 @@ def corrections_import(
         digest = hashlib.sha256(f"{draft.document_id}{draft.spans}".encode()).hexdigest()
         rows.append(
             (
-                str(uuid.uuid4()),
-                str(project.pk),
-                str(draft.document_id),
+                pk,
+                of_project,
+                draft.document_id,
                 "1",
-                str(label_set.pk),
+                of_labels,
                 *who,
                 draft.source,
                 Stratum.IMPORT.value,
@@ -80,10 +79,12 @@ def corrections_import(
     return stored
 
 
-def _corrected_locked(document_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+def _corrected_locked(document_ids: Sequence[str]) -> set[str]:
     """Those that have a correction; nobody can add one to the others before our transaction ends."""
     if not document_ids:
         return set()
-    locked = Document.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=document_ids)
+    ids = [UUID(pk) for pk in document_ids]
+    locked = Document.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=ids)
     list(locked.order_by("pk").values_list("pk", flat=True))
-    return set(Correction.objects.filter(document__in=document_ids).values_list("document_id", flat=True))
+    corrected = Correction.objects.filter(document__in=ids)
+    return {str(pk) for pk in corrected.values_list("document_id", flat=True)}

@@ -120,16 +120,16 @@ def documents_predict(*, documents: Iterable[Document]) -> list[Prediction]:
 
 
 def predictions_import(
-    *, project: Project, version: ModelVersion, spans_of: Sequence[tuple[uuid.UUID, list[dict[str, Any]]]]
+    *, project: Project, version: ModelVersion, spans_of: Sequence[tuple[str, list[dict[str, Any]]]]
 ) -> int:
     """Keep what a model elsewhere answered about stored documents; once per document and version.
 
     The spans were checked by the caller. How sure it was of a whole text is not in such files; the least
     sure span stands in.
     """
-    asked = [document_id for document_id, _ in spans_of]
+    asked = [uuid.UUID(document_id) for document_id, _ in spans_of]
     have = Prediction.objects.filter(version=version, document__in=asked)
-    seen = set(have.values_list("document_id", flat=True))
+    seen = {str(pk) for pk in have.values_list("document_id", flat=True)}
     rows = []
     for document_id, spans in spans_of:
         if document_id in seen:

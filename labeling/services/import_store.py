@@ -22,7 +22,6 @@ from corpus.errors import Conflict
 from corpus.models import LabelSet, Project
 from corpus.selectors import label_set_current, labels_of
 from corpus.services import (
-    DocumentDraft,
     LabelDraft,
     StoredDocument,
     documents_insert,
@@ -78,8 +77,9 @@ def rows_foresee(*, job: ImportJob, lease: Lease[ImportJob], path: Path) -> dict
     for rows, _ in _steps(path, 0):
         read += len(rows)
         known = documents_known(project=job.project, hashes=[row.text_hash for row in rows])
-        ids = [pk for pk, _ in known.values()]
-        taken = set(Correction.objects.filter(document__in=ids).values_list("document_id", flat=True))
+        ids = [UUID(pk) for pk, _ in known.values()]
+        corrected = Correction.objects.filter(document__in=ids).values_list("document_id", flat=True)
+        taken = {str(pk) for pk in corrected}
         for row in rows:
             pk, erased = known.get(row.text_hash, (None, False))
             if pk is None:
@@ -164,10 +164,9 @@ class _Store:
     def step(self, rows: list[Row], end: int) -> None:
         """Store some rows, and in the same transaction where to go on."""
         with self.lease.holding() as job:
-            drafts = [DocumentDraft(row.text, row.text_hash, row.external_id, row.metadata) for row in rows]
-            stored = documents_place(project=self.project, drafts=drafts)
+            stored = documents_place(project=self.project, drafts=rows)
             counts = dict.fromkeys(COUNTS, 0)
-            seen: set[UUID] = set()
+            seen: set[str] = set()
             for document in stored:
                 again = document.id in seen
                 seen.add(document.id)
@@ -176,7 +175,7 @@ class _Store:
             # Before their documents, so that these find their place in the lists at once (migration 0009):
             # the foreign keys are looked at when the transaction ends.
             self._corrections(job, rows, stored, counts)
-            documents_insert(project=self.project, drafts=drafts, placed=stored)
+            documents_insert(project=self.project, drafts=rows, placed=stored)
             self._predictions(rows, stored, counts)
             # What a dry run foresaw is not what was done.
             before = job.counts if job.position else {}
@@ -191,15 +190,10 @@ class _Store:
     def _corrections(
         self, job: ImportJob, rows: list[Row], stored: list[StoredDocument], counts: dict[str, int]
     ) -> None:
+        key = f"import:{job.pk}"
         imported = [
-            ImportedSpans(
-                document_id=document.id,
-                is_new=document.is_new,
-                spans=row.spans,
-                source=row.source,
-                idempotency_key=f"import:{job.pk}:{job.position + number}",
-            )
-            for number, (row, document) in enumerate(zip(rows, stored, strict=True))
+            ImportedSpans(document.id, document.is_new, row.spans, row.source, f"{key}:{number}")
+            for number, (row, document) in enumerate(zip(rows, stored, strict=True), job.position)
             if row.spans is not None and not document.is_erased
         ]
         if not imported or self.label_set is None:
@@ -217,7 +211,7 @@ class _Store:
         _tasks_close([pk for pk in corrected if pk not in new])
 
     def _predictions(self, rows: list[Row], stored: list[StoredDocument], counts: dict[str, int]) -> None:
-        by_model: dict[str, list[tuple[UUID, list[dict[str, Any]]]]] = {}
+        by_model: dict[str, list[tuple[str, list[dict[str, Any]]]]] = {}
         for row, document in zip(rows, stored, strict=True):
             if row.predicted is not None and not document.is_erased:
                 by_model.setdefault(row.model, []).append((document.id, row.predicted))
@@ -228,7 +222,7 @@ class _Store:
             )
 
 
-def _tasks_close(document_ids: list[UUID]) -> None:
+def _tasks_close(document_ids: list[str]) -> None:
     """A text that waited for a reviewer and got its spans from a file waits no longer.
 
     One that somebody holds right now stays open: the reviewer will be shown both versions.
@@ -237,7 +231,7 @@ def _tasks_close(document_ids: list[UUID]) -> None:
         return
     first = Correction.objects.filter(document=OuterRef("document"), number=1).values("pk")[:1]
     free = Q(claimed_by=None) | Q(lease_expires_at__lt=Now())
-    Task.objects.filter(free, document__in=document_ids, status=Task.Status.OPEN).update(
+    Task.objects.filter(free, document__in=[UUID(pk) for pk in document_ids], status=Task.Status.OPEN).update(
         status=Task.Status.DONE,
         closed_at=Now(),
         claimed_by=None,

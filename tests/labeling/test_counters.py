@@ -6,6 +6,7 @@ import io
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -23,6 +24,7 @@ from labeling.selectors import progress_of, tallies, texts_count
 from labeling.services import queue_fill, task_claim, task_skip, task_submit
 from labeling.services.tallies import LOOSE_ROWS, tallies_check, tallies_compact, tallies_repair
 from tests.labeling.conftest import Queue
+from tests.labeling.transfer import imported, jsonl, row
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +52,16 @@ def test_a_text_stands_where_its_task_stands(queue: Queue, project: Project, ana
     done = standing_of(document)
     assert (done.state, done.reviewer) == (State.DONE, ana)
     assert not [facet for facet in done.facets if facet.startswith("label:")]
+
+
+def test_a_new_text_stands_at_once_where_a_repair_would_put_it(project: Project, tmp_path: Path) -> None:
+    rows = (row("Ada wrote to London.", (0, 3, "per"), (13, 19, "geo")), {"text": "Unseen."}, row("None."))
+    assert imported(project, tmp_path, jsonl(*rows)).counts["corrected"] == 2
+    at_once = list(Standing.objects.order_by("document").values())
+    assert {standing["state"] for standing in at_once} == {State.NEW, State.DONE}
+    Standing.objects.all().delete()
+    tallies_repair(project=project)
+    assert list(Standing.objects.order_by("document").values()) == at_once
 
 
 def test_a_skipped_text_and_an_erased_one_say_so(queue: Queue, project: Project, ana: User) -> None:
