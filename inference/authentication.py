@@ -1,4 +1,4 @@
-"""API keys on the wire: who calls, and what the key may do.
+"""API keys, and tokens in their place, on the wire: who calls, and what they may do.
 
 A key that was looked up is remembered for a few seconds, together with what every request needs to
 know of its project, so that most requests ask the database nothing. That is also how long a revoked
@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from inference.errors import MissingScope, Unauthenticated
 from inference.models import ApiKey
 from inference.selectors import LabelRules, label_rules
 from inference.services.keys import PREFIX, key_digest
+from inference.tokens import token_read
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -33,6 +34,8 @@ REMEMBER_SECONDS = 3.0
 _REMEMBER_KEYS = 10_000
 _USED_EVERY = timedelta(minutes=1)
 _SECRET = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_-]{43}\Z")
+#: Three parts in base64url; ours have some 350 characters.
+_TOKEN = re.compile(r"(?=.{1,1000}\Z)[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Caller:
     key: ApiKey
     scopes: frozenset[str]
     rules: LabelRules
+    is_token: bool = False
+    """Did the caller show a token in the place of the key?"""
 
     #: What Django and DRF ask of a user.
     is_authenticated = True
@@ -61,21 +66,16 @@ class KeyRing:
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
         self._used: set[Any] = set()
 
-    def caller(self, secret: str) -> Caller | None:
-        """Who holds this secret; None for a key that is malformed, unknown, revoked or expired."""
-        if not _SECRET.match(secret):
+    def caller(self, shown: str) -> Caller | None:
+        """Who shows this key or token; None for one that is malformed, unknown, revoked or expired."""
+        if _SECRET.match(shown):
+            # The digest is keyed, so nothing about a stored one can be learnt from how long a look-up takes.
+            return self._live({"digest": key_digest(shown)})
+        claims = token_read(shown) if _TOKEN.match(shown) else None
+        caller = self._live({"pk": str(claims.key)}) if claims is not None else None
+        if caller is None or claims is None:
             return None
-        # The digest is keyed, so nothing about a stored one can be learnt from how long a look-up takes.
-        digest = key_digest(secret)
-        now = time.monotonic()
-        with self._lock:
-            read_at, caller = self._known.get(digest, (0.0, None))
-        if caller is None or now - read_at >= REMEMBER_SECONDS:
-            caller = self._read(digest, now)
-        if caller is None or not _is_live(caller.key):
-            return None
-        self._used.add(caller.key.pk)
-        return caller
+        return replace(caller, scopes=claims.scopes & caller.scopes, is_token=True)
 
     def used_flush(self) -> None:
         """Note in the database when keys were last used, at most once a minute each."""
@@ -93,16 +93,29 @@ class KeyRing:
         with self._lock:
             self._known.clear()
 
-    def _read(self, digest: str, now: float) -> Caller | None:
-        key = ApiKey.objects.select_related("project").filter(digest=digest).first()
+    def _live(self, known_by: dict[str, str]) -> Caller | None:
+        """The holder of the key with this one property, if it may still be used."""
+        (name,) = known_by.values()
+        now = time.monotonic()
+        with self._lock:
+            read_at, caller = self._known.get(name, (0.0, None))
+        if caller is None or now - read_at >= REMEMBER_SECONDS:
+            caller = self._read(name, known_by, now)
+        if caller is None or not _is_live(caller.key):
+            return None
+        self._used.add(caller.key.pk)
+        return caller
+
+    def _read(self, name: str, known_by: dict[str, str], now: float) -> Caller | None:
+        key = ApiKey.objects.select_related("project").filter(**known_by).first()
         if key is None:
             with self._lock:
-                self._known.pop(digest, None)
+                self._known.pop(name, None)
             return None
         caller = Caller(key, frozenset(key.scopes), label_rules(key.project))
         with self._lock:
-            self._known[digest] = (now, caller)
-            self._known.move_to_end(digest)
+            self._known[name] = (now, caller)
+            self._known.move_to_end(name)
             while len(self._known) > _REMEMBER_KEYS:
                 self._known.popitem(last=False)
         return caller
@@ -116,7 +129,7 @@ def _is_live(key: ApiKey) -> bool:
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer ner_live_...`; a request without it stays anonymous, a wrong one is 401."""
+    """`Authorization: Bearer`, then a key or a token; without it one stays anonymous, a wrong one is 401."""
 
     def authenticate(self, request: Request) -> tuple[Caller, ApiKey] | None:
         header = request.META.get("HTTP_AUTHORIZATION")

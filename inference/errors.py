@@ -118,6 +118,12 @@ class OtherProject(Refused):
     code = "other_project"
 
 
+class TokenForToken(Refused):
+    """A token is exchanged for a key only: a token cannot prolong itself."""
+
+    code = "token_for_token"
+
+
 class Unauthenticated(DomainError):
     """Send a valid API key: Authorization: Bearer ner_live_..."""
 

@@ -6,11 +6,13 @@ from django.urls import URLPattern, URLResolver, path
 
 from inference.api.models import ModelsView, ModelView
 from inference.api.predict import BatchView, PredictView, RouteView
+from inference.api.tokens import TokenView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("predict", PredictView.as_view(), name="predict"),
     path("predict/route", RouteView.as_view(), name="predict_route"),
     path("predict/batch", BatchView.as_view(), name="predict_batch"),
+    path("token", TokenView.as_view(), name="token"),
     path("models", ModelsView.as_view(), name="models"),
     path("models/<str:reference>", ModelView.as_view(), name="model"),
 ]

@@ -154,6 +154,12 @@ class Env(BaseModel):
         validation_alias="CSRF_TRUSTED_ORIGINS",
         description="origins such as https://ner.example.org, separated by commas; https in production",
     )
+    cors_allowed_origins: Annotated[Words, AfterValidator(_origins)] = Field(
+        (),
+        validation_alias="CORS_ALLOWED_ORIGINS",
+        description="origins whose pages may call the API, such as https://shop.example.org, separated by "
+        "commas; https in production",
+    )
     trusted_proxies: int = Field(
         0,
         ge=0,
@@ -365,8 +371,9 @@ def _contradictions(filled: Mapping[str, Any]) -> list[str]:
             found["ALLOWED_HOSTS"] = "is not set"
         elif "*" in _words(filled["ALLOWED_HOSTS"]):
             found["ALLOWED_HOSTS"] = "holds * in production"
-        if "http://" in filled.get("CSRF_TRUSTED_ORIGINS", ""):
-            found["CSRF_TRUSTED_ORIGINS"] = "holds an http origin in production"
+        for origins in ("CSRF_TRUSTED_ORIGINS", "CORS_ALLOWED_ORIGINS"):
+            if "http://" in filled.get(origins, ""):
+                found[origins] = "holds an http origin in production"
         broker, cache = filled.get("REDIS_URL"), filled.get("CACHE_URL")
         if broker and cache and _server(broker) == _server(cache):
             found["CACHE_URL"] = "is the same server as REDIS_URL in production"

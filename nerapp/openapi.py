@@ -76,7 +76,7 @@ class KeyScheme(OpenApiAuthenticationExtension):
             "scheme": "bearer",
             "bearerFormat": "ner_live_...",
             "description": "An API key: `Authorization: Bearer ner_live_...`. Make one in the back office or "
-            "with `manage.py apikey_create`.",
+            "with `manage.py apikey_create`. Or a token that `POST token` gave in exchange for one.",
         }
 
 

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "axes",
+    "corsheaders",
     "csp",
     "pgtrigger",
     "pghistory",
@@ -89,6 +90,22 @@ API_MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+# Whose pages may call the API from a browser. A key is no cookie, so nothing is sent along unasked.
+CORS_ALLOWED_ORIGINS = list(ENV.cors_allowed_origins)
+CORS_URLS_REGEX = r"^/api/v1/"
+CORS_ALLOW_METHODS = ["GET", "POST", "OPTIONS"]
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "content-type", "idempotency-key", "if-match"),
+    *("x-canary", "x-request-id"),
+]
+CORS_EXPOSE_HEADERS = [
+    *("RateLimit", "RateLimit-Policy", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining"),
+    *("X-RateLimit-Reset", "X-RateLimit-Degraded", "X-Request-Id"),
+]
+CORS_PREFLIGHT_MAX_AGE = 3600
+if CORS_ALLOWED_ORIGINS:
+    API_MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
 
 TEMPLATES = [
     {

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from inference.tokens import SECONDS, SECONDS_LIMIT
+
 MAX_CHARACTERS = 100_000
 MAX_BATCH = 1_000
 
@@ -311,6 +313,25 @@ class BatchResponse(Struct, kw_only=True):
     average_time_ms: float
     request_id: str
     warnings: list[Notice]
+
+
+class TokenRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """How long a token is to live, and what it may do."""
+
+    seconds: Annotated[int, Meta(ge=1, le=SECONDS_LIMIT, description="Then it ends by itself.")] = SECONDS
+    scopes: Annotated[
+        Annotated[list[Annotated[str, Meta(max_length=20)]], Meta(min_length=1, max_length=20)] | None,
+        Meta(description="Some of the key's scopes; all of them where none are named."),
+    ] = None
+
+
+class TokenResponse(Struct, kw_only=True):
+    """A token, to be sent as the key would be (RFC 6749, section 5.1)."""
+
+    access_token: str
+    expires_in: Annotated[int, Meta(description="Seconds.")]
+    scope: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
 
 
 class Scores(Struct, kw_only=True):

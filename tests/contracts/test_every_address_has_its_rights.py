@@ -73,6 +73,7 @@ MACHINES: dict[str, str] = {
     "predict": "post",
     "predict_batch": "post",
     "predict_route": "post",
+    "token": "post",
     "models": "get",
     "model": "get",
     "feedback": "post",

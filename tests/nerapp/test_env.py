@@ -63,6 +63,7 @@ def test_a_required_variable_that_is_missing_or_empty_is_named(name: str, value:
         ("API_KEY_PEPPER", SECRET, "is the same as SECRET_KEY"),
         ("ALLOWED_HOSTS", "ner.example.org,*", "holds * in production"),
         ("CSRF_TRUSTED_ORIGINS", "http://ner.example.org", "holds an http origin in production"),
+        ("CORS_ALLOWED_ORIGINS", "http://shop.example.org", "holds an http origin in production"),
         ("CSRF_TRUSTED_ORIGINS", "ner.other.org", "holds something that is not an origin"),
         ("DATABASE_URL", "mysql://app@db/nerapp", "is not a PostgreSQL address"),
         ("DATABASE_URL", "postgresql://db/nerapp", "names no user or no database"),
