@@ -151,6 +151,12 @@ class BatchTooLarge(Invalid):
     status = 413
 
 
+class TooManyModels(Invalid):
+    """At most {limit} versions are compared at once; these are {count}."""
+
+    code = "too_many_models"
+
+
 class DuplicateId(Invalid):
     """The ids of a batch differ from each other; this one stood before."""
 

@@ -37,6 +37,14 @@ def versions_visible(project: Project) -> QuerySet[ModelVersion]:
     return found.exclude(origin=ModelVersion.Origin.EXTERNAL)
 
 
+def versions_usual(project: Project) -> list[ModelVersion]:
+    """What is worth comparing: what the project's slots serve, and the newest bundled one of each family."""
+    served = ModelVersion.objects.filter(deployments__project=project).distinct()
+    families = ModelVersion.objects.filter(project=None, origin=ModelVersion.Origin.BUNDLED)
+    newest = families.order_by("family", "-number").distinct("family")
+    return [*served, *newest]
+
+
 def bundled_versions() -> QuerySet[ModelVersion]:
     """The versions that any project may begin with; the best by their own figures first."""
     found = ModelVersion.objects.filter(project=None, origin=ModelVersion.Origin.BUNDLED)
@@ -90,6 +98,34 @@ def exams_newest(versions: Sequence[ModelVersion]) -> dict[int, float | None]:
     for version in versions:
         f1 = newest.get(version.pk, version.metrics.get("test", {}).get("micro", {}).get("f1"))
         found[version.pk] = None if f1 is None else round(float(f1), 4)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a version was found to be worth, and on which texts."""
+
+    scores: Mapping[str, Mapping[str, float]]
+    """By label: precision, recall, f1, support; `all` is the micro average."""
+
+    on: str
+    """The same for two versions that read the same texts; empty where nothing was measured."""
+
+
+def measured_newest(versions: Sequence[ModelVersion]) -> dict[int, Measured]:
+    """The scores behind `exams_newest`, by label."""
+    exams = Evaluation.objects.filter(version__in=versions, kind=Evaluation.Kind.TEST)
+    newest = exams.order_by("version_id", "-created_at").distinct("version_id")
+    rows = newest.values_list("version_id", "set_fingerprint", "report__micro", "report__labels")
+    sat = {
+        version: (f"exam {fingerprint[:12]}", micro, labels) for version, fingerprint, micro, labels in rows
+    }
+    found: dict[int, Measured] = {}
+    for version in versions:
+        test = version.metrics.get("test", {})
+        own = ("the test split of its training data", test.get("micro"), test.get("labels"))
+        on, micro, labels = sat.get(version.pk, own)
+        found[version.pk] = Measured({"all": micro, **(labels or {})}, on) if micro else Measured({}, "")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from inference.api.models import ModelsView, ModelView
+from inference.api.models import ComparisonView, ModelsView, ModelView
 from inference.api.predict import BatchView, PredictView, RouteView
 from inference.api.tokens import TokenView
 
@@ -14,5 +14,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("predict/batch", BatchView.as_view(), name="predict_batch"),
     path("token", TokenView.as_view(), name="token"),
     path("models", ModelsView.as_view(), name="models"),
+    path("models/comparison", ComparisonView.as_view(), name="models_comparison"),
     path("models/<str:reference>", ModelView.as_view(), name="model"),
 ]

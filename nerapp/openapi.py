@@ -109,6 +109,7 @@ _OWN = {
         "409": "No version meets what was asked for, and none may stand in.",
     },
     "models_read": {"404": "Nothing here."},
+    "models_comparison": {"404": "One of the versions is not there."},
     "metrics": {"404": "Nothing here for callers who are no operators."},
     "import_start": {
         "409": "The same file is being imported at this moment.",

@@ -374,3 +374,32 @@ class ModelDetail(ModelSummary, kw_only=True):
     ]
     training_seconds: float | None
     card: Annotated[str, Meta(description="The model card, Markdown.")]
+
+
+class ComparedModel(ModelSummary, kw_only=True):
+    """One version beside the others."""
+
+    rank: Annotated[int, Meta(description="1 is the best by F1, the faster one of two equals first.")]
+    status: Annotated[
+        Literal["serving", "standby"], Meta(description="Is there a slot of the project that it fills?")
+    ]
+    traffic_share: Annotated[float, Meta(description="Percent of the callers who ask for `auto`.")]
+    architecture: Annotated[dict[str, Any], Meta(description="What the bundle's network is made of.")]
+    scores: Annotated[dict[str, Scores], Meta(description="By label; `all` is the micro average.")]
+    measured_on: Annotated[str, Meta(description="The set of texts of these scores; empty where unmeasured.")]
+    p50_ms: Annotated[
+        float | None,
+        Meta(description="A text of 100 characters, measured by this process; null before that."),
+    ]
+    p95_ms: float | None
+    texts_per_second: Annotated[float | None, Meta(description="One after the other: 1000 / `p50_ms`.")]
+    training_seconds: float | None
+
+
+class ModelComparison(Struct, kw_only=True):
+    """Versions beside each other, the best first."""
+
+    models: list[ComparedModel]
+    is_fair: Annotated[bool, Meta(description="Were all measured on the same set of texts?")]
+    best_f1: Annotated[str | None, Meta(description="`name@number`")]
+    fastest: str | None

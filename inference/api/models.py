@@ -1,7 +1,9 @@
-"""`GET models` and `GET models/{id}`."""
+"""`GET models`, `GET models/{id}` and `GET models/comparison`."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -10,11 +12,34 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from corpus.errors import NotFound
-from inference.api.bodies import ModelDetail, ModelList, ModelSummary, Scores
+from corpus.models import Project
+from inference.api.bodies import (
+    ComparedModel,
+    ModelComparison,
+    ModelDetail,
+    ModelList,
+    ModelSummary,
+    Scores,
+)
 from inference.authentication import Caller
-from inference.errors import UnknownModel
+from inference.engine import bundle_path
+from inference.errors import TooManyModels, UnknownModel
+from inference.latency import latencies
 from inference.models import ApiKey, ModelVersion
-from inference.selectors import exams_newest, slots_of, version_named, versions_visible
+from inference.selectors import (
+    exams_newest,
+    measured_newest,
+    shares_in,
+    slots_of,
+    version_named,
+    versions_usual,
+    versions_visible,
+)
+
+#: So many versions are compared at once.
+COMPARED = 20
+#: Latencies are compared on a text of this length: a sentence of about 20 words.
+CHARACTERS = 100
 
 
 class ModelsView(APIView):
@@ -53,23 +78,106 @@ class ModelView(APIView):
         project = caller.key.project
         version = _version(caller, reference)
         slots, f1 = slots_of(project), exams_newest([version])
-        test: dict[str, Any] = version.metrics.get("test", {})
-        scores = {"all": test["micro"], **test.get("labels", {})} if "micro" in test else {}
-        seconds = version.metrics.get("train", {}).get("seconds")
         return Response(
             ModelDetail(
                 **_summary(version, slots, f1),
                 parent=str(version.parent) if version.parent else None,
-                scores={
-                    name: Scores(
-                        precision=row["precision"], recall=row["recall"], f1=row["f1"], support=row["support"]
-                    )
-                    for name, row in scores.items()
-                },
-                training_seconds=float(seconds) if seconds is not None else None,
+                scores=_scores(measured_newest([version])[version.pk].scores),
+                training_seconds=_training_seconds(version),
                 card=version.card,
             )
         )
+
+
+class ComparisonView(APIView):
+    """Versions beside each other: what they are worth, how fast they are, who gets them."""
+
+    scope = ApiKey.Scope.MODELS
+    parameters = ("models",)
+
+    @extend_schema(
+        operation_id="models_comparison",
+        tags=["models"],
+        responses=ModelComparison,
+        parameters=[
+            OpenApiParameter(
+                "models",
+                str,
+                description="Which: `name@number` or ids, separated by commas. Without it, what the "
+                "project's slots serve, and the newest bundled version of each family.",
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        caller = cast(Caller, request.user)
+        project = caller.key.project
+        asked = [name.strip() for name in request.query_params.get("models", "").split(",") if name.strip()]
+        if len(asked) > COMPARED:
+            raise TooManyModels(pointer="/models", limit=COMPARED, count=len(asked))
+        versions = [_version(caller, name) for name in asked] if asked else versions_usual(project)
+        rows = _compared(project, list({version.pk: version for version in versions}.values()))
+        measured = {row.measured_on for row in rows}
+        timed = [row for row in rows if row.p50_ms is not None]
+        return Response(
+            ModelComparison(
+                models=rows,
+                is_fair=len(measured) == 1 and "" not in measured,
+                best_f1=rows[0].version if rows and rows[0].f1_score is not None else None,
+                fastest=min(timed, key=lambda row: row.p50_ms or 0.0).version if timed else None,
+            )
+        )
+
+
+def _compared(project: Project, versions: list[ModelVersion]) -> list[ComparedModel]:
+    """The versions, the best first."""
+    slots, f1, shares = slots_of(project), exams_newest(versions), shares_in(project)
+    scores = measured_newest(versions)
+    rows = []
+    for version in versions:
+        latency = latencies.of(version.sha256, characters=CHARACTERS) if version.sha256 else None
+        filled = slots.get(version.pk, [])
+        rows.append(
+            ComparedModel(
+                **_summary(version, slots, f1),
+                rank=0,
+                status="serving" if filled else "standby",
+                traffic_share=sum(shares.get(slot, 0.0) for slot in filled),
+                architecture=_architecture(version),
+                scores=_scores(scores[version.pk].scores),
+                measured_on=scores[version.pk].on,
+                p50_ms=round(latency.p50_ms, 3) if latency else None,
+                p95_ms=round(latency.p95_ms, 3) if latency else None,
+                texts_per_second=round(1000 / latency.p50_ms, 1) if latency else None,
+                training_seconds=_training_seconds(version),
+            )
+        )
+    rows.sort(key=lambda row: (-(row.f1_score or 0.0), row.p50_ms or float("inf"), row.id))
+    for place, row in enumerate(rows, start=1):
+        row.rank = place
+    return rows
+
+
+def _scores(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Scores]:
+    return {
+        name: Scores(**{field: row[field] for field in ("precision", "recall", "f1", "support")})
+        for name, row in scores.items()
+    }
+
+
+def _training_seconds(version: ModelVersion) -> float | None:
+    seconds = version.metrics.get("train", {}).get("seconds")
+    return float(seconds) if seconds is not None else None
+
+
+def _architecture(version: ModelVersion) -> dict[str, Any]:
+    """From the bundle's own configuration; empty where there is no bundle, or none that can be read."""
+    path = bundle_path(version)
+    try:
+        config = json.loads((path / "config.json").read_text("utf-8")) if path else {}
+    except (OSError, ValueError):
+        return {}
+    architecture: dict[str, Any] = config.get("architecture", {})
+    return architecture
 
 
 def _version(caller: Caller, reference: str) -> ModelVersion:

@@ -75,6 +75,7 @@ MACHINES: dict[str, str] = {
     "predict_route": "post",
     "token": "post",
     "models": "get",
+    "models_comparison": "get",
     "model": "get",
     "feedback": "post",
     "api_imports": "post",

@@ -30,6 +30,7 @@ from inference.selectors import champion_of, deployment_of
 from inference.services import (
     base_models_load,
     deployment_set,
+    deployment_share,
     evaluation_record,
     version_promote,
     version_register,
@@ -272,6 +273,52 @@ def test_models_are_listed_with_what_was_measured(
     assert by_id["scores"]["all"]["f1"] == 0.9
     assert by_id["card"] == "# A table of words\n"
     assert by_id["parent"] is None
+
+
+def test_versions_are_compared_by_what_was_measured(
+    get: Post, post: Post, project: Project, champion: ModelVersion, second: ModelVersion
+) -> None:
+    deployment_set(project=project, slot="challenger", version=second, actor=SYSTEM, reason="try")
+    deployment_share(project=project, slot="challenger", share=5, actor=SYSTEM, reason="try")
+    post("predict", {"text": "Ann saw London.", "model": "champion"})
+    body = get("models/comparison").json()
+    first, last = body["models"]
+    assert (first["version"], first["rank"], first["status"], first["traffic_share"]) == (
+        "tiny@1",
+        1,
+        "serving",
+        95.0,
+    )
+    assert first["scores"]["all"]["f1"] == first["f1_score"] == 0.9
+    assert first["p50_ms"] > 0
+    assert first["texts_per_second"] == pytest.approx(1000 / first["p50_ms"], rel=0.05)
+    assert first["architecture"]
+    assert (last["version"], last["rank"], last["traffic_share"], last["f1_score"]) == (
+        "tiny@2",
+        2,
+        5.0,
+        None,
+    )
+    assert (body["best_f1"], body["is_fair"]) == ("tiny@1", False)
+
+
+def test_scores_on_the_same_exam_are_fair_to_compare(
+    get: Post, project: Project, champion: ModelVersion, second: ModelVersion
+) -> None:
+    gold = [Example("Ann saw London.", (Span(0, 3, "per"), Span(8, 14, "geo")))]
+    for version, found in ((champion, [Span(0, 3, "per")]), (second, list(gold[0].spans))):
+        report = evaluate(gold, [found])
+        evaluation_record(version=version, kind="test", set_fingerprint="abc", report=report)
+    body = get("models/comparison?models=tiny@1,tiny@2").json()
+    assert [(row["version"], row["f1_score"]) for row in body["models"]] == [
+        ("tiny@2", 1.0),
+        ("tiny@1", 0.6667),
+    ]
+    assert body["models"][1]["scores"]["geo"]["recall"] == 0
+    assert (body["is_fair"], body["best_f1"]) == (True, "tiny@2")
+    assert get("models/comparison?models=tiny@9").status_code == 404
+    assert get("models/comparison?models=" + ",".join(["tiny@1"] * 21)).json()["code"] == "too_many_models"
+    assert get("models/comparison?model=tiny@1").json()["code"] == "unknown_parameter"
 
 
 def test_a_caller_may_name_a_family_a_slot_or_a_version(
