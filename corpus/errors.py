@@ -141,3 +141,16 @@ class FieldRequired(Invalid):
     """{field} is required."""
 
     code = "required"
+
+
+class IdempotencyKeyInvalid(Invalid):
+    """An idempotency key is 1 to 255 printable ASCII characters."""
+
+    code = "invalid_idempotency_key"
+
+
+class KeyReused(Conflict):
+    """This idempotency key was used before with other content."""
+
+    code = "key_reused"
+    status = 422

@@ -18,6 +18,7 @@ from corpus.errors import (
     Conflict,
     EmptyText,
     HotkeyReserved,
+    IdempotencyKeyInvalid,
     InvalidUnicode,
     LastManager,
     NullCharacter,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 #: Letters with a meaning in the workbench: next, previous, unsure, accept, reject, caret, skip, undo.
 RESERVED_HOTKEYS = frozenset("jkuaxvsz")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_PRINTABLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
 
 
 class SlugTaken(Conflict):
@@ -70,6 +72,12 @@ def text_check(text: str, *, limit: int) -> None:
         raise NullCharacter(pointer="/text", position=position)
     if match := _SURROGATE.search(text):
         raise InvalidUnicode(pointer="/text", position=match.start())
+
+
+def key_check(key: str) -> None:
+    """Refuse what cannot be an idempotency key."""
+    if not _PRINTABLE.match(key):
+        raise IdempotencyKeyInvalid(pointer="/idempotency_key")
 
 
 def text_hash(*, project: Project, text: str) -> str:

@@ -69,19 +69,6 @@ class VersionRequired(DomainError):
         return {"current": {"number": self.current.number, "spans": self.current.spans}}
 
 
-class IdempotencyKeyInvalid(Invalid):
-    """An idempotency key is 1 to 255 printable ASCII characters."""
-
-    code = "invalid_idempotency_key"
-
-
-class KeyReused(Conflict):
-    """This idempotency key was used before with other content."""
-
-    code = "key_reused"
-    status = 422
-
-
 class OtherText(Invalid):
     """This prediction is not one of this document."""
 

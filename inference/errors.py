@@ -173,3 +173,36 @@ class VersionExternal(Conflict):
     """{version} was made elsewhere: only its answers are here, so it can be neither asked nor deployed."""
 
     code = "version_external"
+
+
+class FileTooLarge(Invalid):
+    """A file may have {limit}; this one has {size}."""
+
+    code = "too_large"
+    status = 413
+
+
+class FileNameMissing(Invalid):
+    """Choose a file first."""
+
+    code = "required"
+
+
+class JobEnded(Conflict):
+    """This job has ended already: {status}."""
+
+    code = "job_ended"
+
+
+class FileGone(Conflict):
+    """The file of this job was removed; send it again."""
+
+    code = "file_gone"
+    status = 410
+
+
+class FileTypeUnsupported(Invalid):
+    """Send the file as application/octet-stream, or as the field `file` of multipart/form-data."""
+
+    code = "unsupported_media_type"
+    status = 415

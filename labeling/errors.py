@@ -145,36 +145,10 @@ class FileRefused(Invalid):
             self.status = 415
 
 
-class FileTooLarge(Invalid):
-    """A file may have {limit}; this one has {size}."""
-
-    code = "too_large"
-    status = 413
-
-
-class FileNameMissing(Invalid):
-    """Choose a file first."""
-
-    code = "required"
-
-
-class JobEnded(Conflict):
-    """This job has ended already: {status}."""
-
-    code = "job_ended"
-
-
 class JobActive(Conflict):
     """This job is being worked on; cancel it first."""
 
     code = "job_active"
-
-
-class FileGone(Conflict):
-    """The file of this job was removed; send it again."""
-
-    code = "file_gone"
-    status = 410
 
 
 class OptionsFixed(Conflict):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from corpus.errors import LabelRetired
+from corpus.errors import KeyReused, LabelRetired
 from corpus.models import Document, Label, LabelSet, Project
 from corpus.selectors import labels_of
-from feedback.errors import IdempotencyKeyInvalid, KeyReused, SpansRefused
+from feedback.errors import SpansRefused
 from feedback.models import Correction, Opinion, Rating
 from inference.models import Prediction
 from ner.errors import BadInput
@@ -19,13 +18,6 @@ from ner.span_errors import UnknownLabel
 from ner.spans import OffsetUnit, Span, read_spans
 
 Stored = TypeVar("Stored", Correction, Opinion, Rating)
-_PRINTABLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
-
-
-def key_check(key: str) -> None:
-    """Refuse what cannot be an idempotency key."""
-    if not _PRINTABLE.match(key):
-        raise IdempotencyKeyInvalid(pointer="/idempotency_key")
 
 
 def digest_of(content: list[Any]) -> str:

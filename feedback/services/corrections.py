@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, transaction
 
 from audit.services import Actor, event_record
-from corpus.errors import DocumentErased
+from corpus.errors import DocumentErased, KeyReused
 from corpus.models import Document
 from corpus.selectors import label_set_current, labels_of
-from corpus.services import document_store, label_set_freeze
+from corpus.services import document_store, key_check, label_set_freeze
 from feedback.errors import (
     CommentTooLong,
-    KeyReused,
     OtherText,
     ScoreOutOfRange,
     StaleVersion,
@@ -28,7 +27,6 @@ from feedback.services.checks import (
     digest_of,
     human,
     is_prediction_of,
-    key_check,
     replayed,
     spans_read,
 )

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, transaction
 
 from audit.services import Actor, event_record
-from corpus.errors import DocumentErased
+from corpus.errors import DocumentErased, KeyReused
 from corpus.models import Document
 from corpus.selectors import label_set_current, labels_of, project_require
-from corpus.services import label_set_freeze
-from feedback.errors import GoldOutdated, KeyReused, OtherText, StaleVersion, VersionUnknown
+from corpus.services import key_check, label_set_freeze
+from feedback.errors import GoldOutdated, OtherText, StaleVersion, VersionUnknown
 from feedback.models import Correction, GoldItem, Opinion
 from feedback.selectors.opinions import opinion_current
 from feedback.services.checks import (
     digest_of,
     human,
     is_prediction_of,
-    key_check,
     replayed,
     spans_read,
 )

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 import msgspec
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from corpus.errors import Invalid
 from inference.models import ApiKey
-from labeling.downloads import attachment
-from labeling.errors import FileNameMissing, FileTooLarge, OptionUnknown
+from inference.wire import MULTIPART, PLAIN, KeyView, attachment, file_sent
+from labeling.errors import OptionUnknown
 from labeling.models import ExportJob, ImportJob
 from labeling.options import ExportOptions, ImportOptions, import_formats, options_read
 from labeling.selectors.transfer import job_get
@@ -32,21 +29,9 @@ from labeling.services import (
     import_start,
     import_upload,
 )
-from labeling.services.uploads import size_shown
 
-_READ = 1024 * 1024
-#: What a multipart body takes besides the file.
-_ENVELOPE = 64 * 1024
 _ERRORS_TOLD = 100
 _FLAGS = ("keep_good_rows", "texts_only", "repair", "dry_run")
-_MULTIPART, _PLAIN = "multipart/form-data", "application/octet-stream"
-
-
-class FileTypeUnsupported(Invalid):
-    """Send the file as application/octet-stream, or as the field `file` of multipart/form-data."""
-
-    code = "unsupported_media_type"
-    status = 415
 
 
 class BadRow(msgspec.Struct, kw_only=True):
@@ -108,29 +93,6 @@ class ExportStatus(msgspec.Struct, kw_only=True):
     ended_at: datetime | None
 
 
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """No fields."""
-
-
-class KeyView(APIView):
-    """A view for the holder of a key to one project."""
-
-    body: type[msgspec.Struct] = Nothing
-
-    def cost(self, request: Request) -> int:
-        """One, however large the file."""
-        return 1
-
-    def key(self, request: Request) -> ApiKey:
-        """Who calls."""
-        return cast(ApiKey, request.auth)
-
-    def nothing_sent(self, request: Request) -> None:
-        """A body that says nothing may be left out."""
-        if int(request.META.get("CONTENT_LENGTH") or 0):
-            request.data  # noqa: B018  (reading it is what checks it)
-
-
 def _flag(name: str, words: str) -> OpenApiParameter:
     return OpenApiParameter(name, bool, OpenApiParameter.QUERY, description=words)
 
@@ -148,8 +110,8 @@ class ImportsView(KeyView):
         "stored, behind this answer; ask for the import by its id. The same file with the same options again "
         "is answered with the import that did it.",
         request={
-            _PLAIN: OpenApiTypes.BINARY,
-            _MULTIPART: {
+            PLAIN: OpenApiTypes.BINARY,
+            MULTIPART: {
                 "type": "object",
                 "properties": {"file": {"type": "string", "format": "binary"}},
                 "required": ["file"],
@@ -184,7 +146,7 @@ class ImportsView(KeyView):
     def post(self, request: Request) -> Response:
         key = self.key(request)
         options, dry_run = _options(request.query_params)
-        name, chunks = _file(request)
+        name, chunks = file_sent(request, limit=settings.LIMITS["upload_bytes"])
         job = import_upload(project=key.project, file_name=name, chunks=chunks, api_key=key)
         job, was_there = import_start(job=job, options=options, dry_run=dry_run, api_key=key)
         return Response(_import_status(job, was_there=was_there), status=200 if was_there else 201)
@@ -266,7 +228,7 @@ class ExportFileView(KeyView):
     @extend_schema(
         operation_id="export_file",
         tags=["transfer"],
-        responses={(200, _PLAIN): OpenApiTypes.BINARY},
+        responses={(200, PLAIN): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, job_id: UUID) -> HttpResponseBase:
         key = self.key(request)
@@ -291,25 +253,6 @@ def _is_set(name: str, value: str) -> bool:
     if value not in ("true", "false"):
         raise OptionUnknown(pointer=f"/{name}", problem=f"{name} is true or false.")
     return value == "true"
-
-
-def _file(request: Request) -> tuple[str, Iterable[bytes]]:
-    """The name and the bytes of the file, refused by its size before any of it is read."""
-    kind = str(request.META.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
-    limit, size = settings.LIMITS["upload_bytes"], int(request.META.get("CONTENT_LENGTH") or 0)
-    # Who sends nothing need not say of what kind.
-    if kind not in (_MULTIPART, _PLAIN) and (kind or size):
-        raise FileTypeUnsupported()
-    if size > limit + (_ENVELOPE if kind == _MULTIPART else 0):
-        raise FileTooLarge(limit=size_shown(limit), size=size_shown(size))
-    plain = request._request
-    name = request.query_params.get("file_name", "")
-    if kind != _MULTIPART:
-        return name or "upload", iter(lambda: plain.read(_READ), b"")
-    file = plain.FILES.get("file")
-    if not isinstance(file, UploadedFile):
-        raise FileNameMissing(pointer="/file")
-    return name or file.name or "upload", file.chunks(_READ)
 
 
 def _import_status(job: ImportJob, *, was_there: bool = False) -> ImportStatus:

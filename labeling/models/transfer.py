@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from corpus.models import LabelSet, Project
-from inference.models import ApiKey
+from inference.models import ApiKey, Leased
 
 
 class JobStatus(models.TextChoices):
@@ -25,12 +25,8 @@ class JobStatus(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
-class TransferJob(models.Model):
-    """What an import and an export have in common: who asked, how far it is, and who works on it.
-
-    The lease makes one process its owner: every write of a worker names the lease's token, and the sweep
-    takes the token from a process that stopped renewing it.
-    """
+class TransferJob(Leased):
+    """What an import and an export have in common: who asked, how far it is, and who works on it."""
 
     Status = JobStatus
 
@@ -62,9 +58,6 @@ class TransferJob(models.Model):
     counts = models.JSONField(default=dict)
     error_code = models.CharField(max_length=40, blank=True)
     error = models.TextField(blank=True, help_text=_("Why it failed, for people."))
-    attempts = models.PositiveSmallIntegerField(default=0, help_text=_("Since it last got any further."))
-    lease_token = models.UUIDField(null=True, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -8,10 +8,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.services import Actor, event_record
+from corpus.errors import IdempotencyKeyInvalid
 from corpus.models import Document
 from corpus.selectors import project_require
 from corpus.services import text_check
-from feedback.errors import CommentTooLong, IdempotencyKeyInvalid
+from feedback.errors import CommentTooLong
 from labeling.errors import CommentEmpty, RangeOutside
 from labeling.models import Comment
 

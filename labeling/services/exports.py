@@ -18,13 +18,15 @@ from django.db import transaction
 from audit.services import event_record
 from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_require
+from inference.errors import FileGone
 from inference.models import ApiKey
-from labeling.errors import FileGone, NotExported
+from inference.services.files import file_new
+from labeling.errors import NotExported
 from labeling.models import ExportJob, JobStatus
 from labeling.options import ExportOptions, options_check, options_json, options_read
 from labeling.selectors.exports import Snapshot, export_snapshot
-from labeling.services.jobs import Lease, asker_of, job_cancel, job_end, job_publish, job_work
-from labeling.services.uploads import EXPORT, MANIFEST, file_new, job_folder
+from labeling.services.jobs import JobLease, asker_of, job_cancel, job_end, job_publish, job_work
+from labeling.services.uploads import EXPORT, MANIFEST, job_folder
 from ner.formats import FORMATS, Record, losses, write_records
 
 if TYPE_CHECKING:
@@ -140,7 +142,7 @@ def export_run(*, job_id: UUID, tell: Callable[[Mapping[str, Any]], None] | None
 
     One that was cut short begins anew: a file is of one moment, and nobody waits for half of it.
     """
-    lease = Lease.claim(ExportJob, job_id)
+    lease = JobLease.claim(ExportJob, job_id)
     if lease is None:
         return
     lease.tell = tell
@@ -156,7 +158,7 @@ def _read(options: Mapping[str, Any] | ExportOptions) -> ExportOptions:
     return options
 
 
-def _write(job: ExportJob, lease: Lease[ExportJob]) -> None:
+def _write(job: ExportJob, lease: JobLease[ExportJob]) -> None:
     options = options_read(ExportOptions, job.options)
     report = LossReport(options.format)
     label_set = label_set_current(project=job.project)
@@ -201,7 +203,7 @@ def _write(job: ExportJob, lease: Lease[ExportJob]) -> None:
         job_end(row, status=JobStatus.DONE, action="export.finish")
 
 
-def _counted(snapshot: Snapshot, report: LossReport, lease: Lease[ExportJob]) -> Iterator[Record]:
+def _counted(snapshot: Snapshot, report: LossReport, lease: JobLease[ExportJob]) -> Iterator[Record]:
     for document_id, record in snapshot.records():
         report.look(document_id, record)
         yield record

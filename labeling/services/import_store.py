@@ -32,11 +32,11 @@ from corpus.services import (
 )
 from feedback.models import Correction
 from feedback.services import ImportedSpans, corrections_import
+from inference.errors import FileGone
 from inference.services import external_version_get, predictions_import
-from labeling.errors import FileGone
 from labeling.models import ImportJob, Task
 from labeling.services.import_rows import Row
-from labeling.services.jobs import Lease, actor_of
+from labeling.services.jobs import JobLease, actor_of
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class LabelsUnfit(Conflict):
     code = "invalid_label"
 
 
-def rows_store(*, job: ImportJob, lease: Lease[ImportJob], path: Path) -> None:
+def rows_store(*, job: ImportJob, lease: JobLease[ImportJob], path: Path) -> None:
     """Store what is left of the rows; may be stopped at any moment and called again."""
     if not path.exists():
         raise FileGone()
@@ -70,7 +70,7 @@ def rows_store(*, job: ImportJob, lease: Lease[ImportJob], path: Path) -> None:
         lease.cancel_check()
 
 
-def rows_foresee(*, job: ImportJob, lease: Lease[ImportJob], path: Path) -> dict[str, int]:
+def rows_foresee(*, job: ImportJob, lease: JobLease[ImportJob], path: Path) -> dict[str, int]:
     """What storing the rows would do, without doing it."""
     counts = dict.fromkeys(COUNTS, 0)
     unknown, read = array("Q"), 0
@@ -133,7 +133,7 @@ def _patiently(store: _Store, rows: list[Row], end: int) -> None:
 class _Store:
     """What all steps of one import share."""
 
-    def __init__(self, job: ImportJob, lease: Lease[ImportJob]) -> None:
+    def __init__(self, job: ImportJob, lease: JobLease[ImportJob]) -> None:
         self.job, self.lease = job, lease
         self.project: Project = job.project
         self.actor: Actor = actor_of(job)

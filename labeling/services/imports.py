@@ -22,22 +22,16 @@ from audit.services import event_record
 from corpus.errors import DomainError
 from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_require
+from inference.errors import FileGone, FileNameMissing
 from inference.models import ApiKey
-from labeling.errors import (
-    FileGone,
-    FileNameMissing,
-    FileRefused,
-    JobActive,
-    OptionsFixed,
-    RowsRefused,
-    UnknownLabels,
-)
+from inference.services.files import chunks_of, file_name_clean, file_new, upload_write
+from labeling.errors import FileRefused, JobActive, OptionsFixed, RowsRefused, UnknownLabels
 from labeling.models import ImportJob, JobStatus
 from labeling.options import ImportOptions, options_digest, options_json, options_read
 from labeling.services.import_rows import Findings, Preparer, RowRefused
 from labeling.services.import_store import rows_foresee, rows_store
 from labeling.services.jobs import (
-    Lease,
+    JobLease,
     asker_of,
     job_cancel,
     job_end,
@@ -45,17 +39,7 @@ from labeling.services.jobs import (
     job_work,
     jobs_sweep,
 )
-from labeling.services.uploads import (
-    ROWS,
-    UPLOAD,
-    chunks_of,
-    file_name_clean,
-    file_new,
-    files_remove,
-    folder_of,
-    job_folder,
-    upload_write,
-)
+from labeling.services.uploads import ROWS, UPLOAD, files_remove, folder_of, job_folder
 from ner.errors import FormatError
 from ner.formats import ReadReport, detect, read_records
 
@@ -176,7 +160,7 @@ def import_run(*, job_id: UUID, tell: Callable[[Mapping[str, Any]], None] | None
 
     `tell` hears of each step. A lost database leaves the row as it is: the sweep queues it again.
     """
-    lease = Lease.claim(ImportJob, job_id)
+    lease = JobLease.claim(ImportJob, job_id)
     if lease is None:
         return
     lease.tell = tell
@@ -241,7 +225,7 @@ def _labels_creation_check(
     project_require(project=job.project, user=user, permission="manage")
 
 
-def _check(job: ImportJob, lease: Lease[ImportJob]) -> None:
+def _check(job: ImportJob, lease: JobLease[ImportJob]) -> None:
     """Read the whole file; raise unless all of it, or all that was asked for, can be stored."""
     options = options_read(ImportOptions, job.options)
     label_set = label_set_current(project=job.project)
@@ -289,7 +273,7 @@ def _shown(error: Mapping[str, Any]) -> str:
 
 def _rows_write(
     job: ImportJob,
-    lease: Lease[ImportJob],
+    lease: JobLease[ImportJob],
     preparer: Preparer,
     options: ImportOptions,
     format: str,
@@ -332,7 +316,7 @@ def _refused(found: Findings, error: FormatError) -> None:
     found.refuse(RowRefused(place=place, code=error.code, problem=str(error)))
 
 
-def _dry_run_end(job: ImportJob, lease: Lease[ImportJob]) -> None:
+def _dry_run_end(job: ImportJob, lease: JobLease[ImportJob]) -> None:
     counts = rows_foresee(job=job, lease=lease, path=job_folder(job) / ROWS)
     lease.write(
         counts={**job.counts, **counts},
@@ -341,7 +325,7 @@ def _dry_run_end(job: ImportJob, lease: Lease[ImportJob]) -> None:
     )
 
 
-def _end(lease: Lease[ImportJob]) -> None:
+def _end(lease: JobLease[ImportJob]) -> None:
     with lease.holding() as job:
         job_end(job, status=JobStatus.DONE, action="import.finish", data={"source": job.options["source"]})
     files_remove(job)

@@ -1,32 +1,24 @@
-"""What keeps a job of an import or export alive: its lease, its message, and the sweep that finds dead ones.
-
-The row is the record; the broker only wakes workers. A message may come twice or never, and a process may be
-paused past its lease and wake up: whatever it writes then touches nothing.
-"""
+"""What keeps an import or export alive: its lease, its message, and the sweep that finds dead ones."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
-from celery import current_app
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from audit.services import SYSTEM, Actor, event_record
 from corpus.errors import DomainError
+from inference.errors import JobEnded
 from inference.models import ApiKey
-from labeling.errors import JobEnded
+from inference.services.leases import MESSAGE_SECONDS, Lease, LeaseLost, lease_end, task_publish
 from labeling.models import ExportJob, ImportJob, JobStatus, TransferJob
 from ner.errors import FormatError
 
@@ -37,64 +29,37 @@ log = structlog.get_logger(__name__)
 
 J = TypeVar("J", ImportJob, ExportJob)
 
-#: A message that no worker took for this long expires, and the sweep sends the next one.
-MESSAGE_SECONDS = 30
 #: So often a job may lose its process without getting any further.
 MAX_ATTEMPTS = 5
-#: A job that is at work says so at least this often, and hears then whether it was cancelled.
-BEAT_SECONDS = 1.0
-
-
-class LeaseLost(Exception):
-    """Another process owns this job by now, or nobody does; this one must change nothing more."""
 
 
 class Cancelled(Exception):
     """Somebody asked the job to stop."""
 
 
-@dataclass
-class Lease(Generic[J]):
-    """The right to write to one running row. All times are the database's."""
-
-    model: type[J]
-    pk: uuid.UUID
-    token: uuid.UUID
-    beaten_at: float = field(default_factory=time.monotonic)
-    #: Hears what is written, for who watches in the same process.
-    tell: Callable[[Mapping[str, Any]], None] | None = None
+class JobLease(Lease[J]):
+    """The right to write to one running job."""
 
     @classmethod
-    def claim(cls, model: type[J], pk: uuid.UUID) -> Lease[J] | None:
+    def claim(cls, model: type[J], pk: uuid.UUID) -> JobLease[J] | None:
         """Take a queued job; None when somebody else has it, or it has ended."""
-        token = uuid.uuid4()
+        token, seconds = uuid.uuid4(), settings.TRANSFER_LEASE_SECONDS
         claimed = model.objects.filter(pk=pk, status=JobStatus.QUEUED).update(
             status=JobStatus.RUNNING,
             lease_token=token,
-            lease_expires_at=_lease_end(),
+            lease_expires_at=lease_end(seconds),
             attempts=F("attempts") + 1,
             started_at=Coalesce("started_at", Now()),
             ended_at=None,
         )
-        return cls(model, pk, token) if claimed else None
-
-    def write(self, **values: Any) -> None:
-        """Change the row and renew the lease; LeaseLost when it is not ours."""
-        changed = self.model.objects.filter(
-            pk=self.pk, status=JobStatus.RUNNING, lease_token=self.token
-        ).update(lease_expires_at=_lease_end(), **values)
-        if not changed:
-            raise LeaseLost
-        self.beaten_at = time.monotonic()
-        if self.tell is not None:
-            self.tell(values)
+        return cls(model, pk, token, seconds) if claimed else None
 
     def beat(self, **values: Any) -> None:
         """Call it often: now and then it writes, and raises Cancelled when somebody asked for that."""
-        if time.monotonic() - self.beaten_at < BEAT_SECONDS:
-            return
-        self.write(**values)
-        self.cancel_check()
+        beaten_at = self.beaten_at
+        super().beat(**values)
+        if self.beaten_at != beaten_at:
+            self.cancel_check()
 
     def cancel_check(self) -> None:
         """Raise Cancelled when somebody asked the job to stop."""
@@ -106,9 +71,9 @@ class Lease(Generic[J]):
         """A transaction in which the row is locked and ours; LeaseLost when it is not."""
         with transaction.atomic():
             job = (
-                self.model.objects.select_for_update(of=("self",), no_key=True)
+                self.held()
+                .select_for_update(of=("self",), no_key=True)
                 .select_related("project", "requested_by", "api_key")
-                .filter(pk=self.pk, status=JobStatus.RUNNING, lease_token=self.token)
                 .first()
             )
             if job is None:
@@ -117,7 +82,7 @@ class Lease(Generic[J]):
 
 
 @contextlib.contextmanager
-def job_work(lease: Lease[J], *, undo: Callable[[J], None] | None = None) -> Iterator[None]:
+def job_work(lease: JobLease[J], *, undo: Callable[[J], None] | None = None) -> Iterator[None]:
     """Whatever ends the work inside ends its job, with a code and words; `undo` hears of a job that failed.
 
     Only a lost database is raised: it leaves the row as it is, and the sweep queues it again.
@@ -213,12 +178,8 @@ def job_cancel(*, job: J, actor: Actor) -> J:
 
 def job_publish(*, model: type[ImportJob] | type[ExportJob], pk: uuid.UUID) -> None:
     """Tell the broker about a queued job. When it cannot hear, the sweep tells it again."""
-    try:
-        current_app.send_task(f"labeling.tasks.{_kind(model)}_run", args=[str(pk)], expires=MESSAGE_SECONDS)
-    except (KombuError, RedisError, OSError) as error:
-        log.warning("job_not_published", job=str(pk), error=type(error).__name__)
-        return
-    model.objects.filter(pk=pk).update(published_at=Now())
+    if task_publish(f"labeling.tasks.{_kind(model)}_run", pk):
+        model.objects.filter(pk=pk).update(published_at=Now())
 
 
 def jobs_sweep() -> None:
@@ -256,7 +217,3 @@ def _dead_job_settle(model: type[ImportJob] | type[ExportJob], pk: uuid.UUID) ->
 
 def _kind(model: type[ImportJob] | type[ExportJob]) -> str:
     return "import" if model is ImportJob else "export"
-
-
-def _lease_end() -> Any:
-    return Now() + timedelta(seconds=settings.TRANSFER_LEASE_SECONDS)

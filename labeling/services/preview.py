@@ -12,7 +12,7 @@ import msgspec
 from django.utils.translation import gettext, gettext_lazy
 
 from corpus.selectors import label_set_current, labels_of, project_require
-from labeling.errors import FileGone
+from inference.errors import FileGone
 from labeling.models import ImportJob
 from labeling.options import MAY_BE_NOWHERE, ImportOptions
 from labeling.services.import_rows import Preparer, RowRefused

@@ -17,14 +17,14 @@ from corpus.errors import DomainError, NotFound
 from corpus.models import Project
 from corpus.selectors import project_allows
 from feedback.models import Stratum
-from labeling.downloads import attachment
+from inference.services.files import size_shown
+from inference.wire import attachment
 from labeling.job_state import job_listed, job_state, job_words
 from labeling.models import ExportJob
 from labeling.options import ExportOptions, export_formats, options_read
 from labeling.selectors.transfer import job_get, jobs_latest
 from labeling.services import export_cancel, export_losses, export_open, export_start
 from labeling.services.exports import LOOK, LossReport
-from labeling.services.uploads import size_shown
 from labeling.views.access import person_of, project_of
 from ner.formats import FORMATS
 

@@ -23,15 +23,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from corpus.errors import DomainError, NotFound
 from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_allows
-from labeling.downloads import attachment
-from labeling.errors import FileNameMissing, FileTooLarge
+from inference.errors import FileNameMissing, FileTooLarge
+from inference.services.files import size_shown
+from inference.wire import attachment
 from labeling.job_state import job_listed, job_state, job_words
 from labeling.models import ImportJob, JobStatus
 from labeling.options import ImportOptions, import_formats, options_read
 from labeling.selectors.transfer import job_get, jobs_latest
 from labeling.services import import_cancel, import_start, import_upload
 from labeling.services.preview import NOWHERE, Preview, import_preview, label_name_clean
-from labeling.services.uploads import size_shown
 from labeling.views.access import person_of, project_of
 from ner.formats import FORMATS
 from ner.formats.fields import KEYS, PARTS

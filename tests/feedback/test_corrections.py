@@ -12,17 +12,10 @@ from django.db import connection
 
 from audit.models import AuditEvent
 from audit.services import SYSTEM
-from corpus.errors import DocumentErased, DomainError, LabelRetired
+from corpus.errors import DocumentErased, DomainError, IdempotencyKeyInvalid, KeyReused, LabelRetired
 from corpus.models import Document, LabelSet, Project
 from corpus.services import LabelDraft, label_set_revise
-from feedback.errors import (
-    IdempotencyKeyInvalid,
-    KeyReused,
-    OtherText,
-    SpansRefused,
-    StaleVersion,
-    VersionUnknown,
-)
+from feedback.errors import OtherText, SpansRefused, StaleVersion, VersionUnknown
 from feedback.models import Correction, Rating, SpanDecision, Stratum
 from feedback.selectors import correction_current, corrections_newest, corrections_since
 from feedback.services import correction_submit, rating_submit

@@ -15,7 +15,8 @@ from corpus.errors import Refused
 from corpus.models import Document, Project
 from corpus.services import document_store
 from feedback.services import correction_submit
-from labeling.errors import FileGone, NotExported
+from inference.errors import FileGone
+from labeling.errors import NotExported
 from labeling.models import ExportJob, JobStatus
 from labeling.options import ExportOptions
 from labeling.selectors.exports import export_snapshot

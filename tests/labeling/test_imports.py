@@ -17,11 +17,12 @@ from corpus.models import Document, Project
 from corpus.services import project_change
 from feedback.models import Correction, SpanDecision
 from feedback.services import correction_submit
-from inference.errors import VersionExternal
+from inference.errors import FileGone, FileTooLarge, VersionExternal
 from inference.models import Deployment, ModelVersion
 from inference.selectors import versions_visible
 from inference.services import deployment_set, external_version_get
-from labeling.errors import FileGone, FileTooLarge, JobActive, OptionsFixed, OptionUnknown
+from inference.services.files import file_name_clean
+from labeling.errors import JobActive, OptionsFixed, OptionUnknown
 from labeling.models import ImportJob, JobStatus, Task
 from labeling.options import ImportOptions, options_read
 from labeling.services import (
@@ -33,7 +34,7 @@ from labeling.services import (
     jobs_sweep,
     queue_fill,
 )
-from labeling.services.uploads import file_name_clean, folder_of
+from labeling.services.uploads import folder_of
 from tests.factories import document_make
 from tests.labeling.transfer import imported, jsonl, row
 
