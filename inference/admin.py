@@ -35,8 +35,9 @@ from corpus.backoffice import (
 )
 from corpus.models import Project
 from corpus.selectors import label_set_current, projects_visible
-from inference.models import ApiKey, Prediction
+from inference.models import ApiKey, Prediction, PredictionJob
 from inference.services import api_key_create, api_key_revoke
+from inference.services.files import size_shown
 
 EXCERPT = 90
 
@@ -105,6 +106,71 @@ class PredictionAdmin(ProjectHistory):
             labels = label_set_current(project=prediction.project).labels.all()
             extra_context = {**(extra_context or {}), "hues": {label.name: label.hue for label in labels}}
         return super().change_view(request, object_id, form_url, extra_context)
+
+
+JobStatus = PredictionJob.Status
+#: The class of a status word (static/css/base.css).
+STATES = {
+    JobStatus.QUEUED: "busy",
+    JobStatus.RUNNING: "busy",
+    JobStatus.DONE: "good",
+    JobStatus.FAILED: "bad",
+    JobStatus.CANCELLED: "warn",
+}
+
+
+@admin.register(PredictionJob)
+class PredictionJobAdmin(ProjectHistory):
+    list_display = (
+        "__str__",
+        "project",
+        "state",
+        "progress",
+        "lines",
+        "failed",
+        "version",
+        "api_key",
+        "created_at",
+        "ended_at",
+    )
+    list_filter: ClassVar[Any] = (ProjectFilter, "status")
+    list_select_related = ("project", "version", "api_key")
+    search_fields = ("file_name", "api_key__name")
+    search_help_text = _("The name of a file or of a key")
+    date_hierarchy = "created_at"
+    fields = (
+        "id",
+        "project",
+        "state",
+        "progress",
+        "lines",
+        "failed",
+        "error",
+        "version",
+        "slot",
+        "api_key",
+        "file_name",
+        "size",
+        "sha256",
+        "options",
+        "created_at",
+        "started_at",
+        "ended_at",
+        "file_removed_at",
+    )
+
+    @admin.display(description=_("state"), ordering="status")
+    def state(self, job: PredictionJob) -> SafeString:
+        state = STATES[JobStatus(job.status)]
+        return format_html('<span class="state {}">{}</span>', state, job.get_status_display())
+
+    @admin.display(description=_("progress"))
+    def progress(self, job: PredictionJob) -> str:
+        return f"{job.percent} %"
+
+    @admin.display(description=_("size"), ordering="size_bytes")
+    def size(self, job: PredictionJob) -> str:
+        return size_shown(job.size_bytes)
 
 
 class ApiKeyForm(forms.Form):

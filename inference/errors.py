@@ -206,3 +206,42 @@ class FileTypeUnsupported(Invalid):
 
     code = "unsupported_media_type"
     status = 415
+
+
+class OptionRefused(Invalid):
+    """{problem}"""
+
+    code = "invalid_option"
+
+
+class FileEmpty(Invalid):
+    """The file holds no text."""
+
+    code = "empty_file"
+
+
+class NotUtf8(Invalid):
+    """The file is not UTF-8 text."""
+
+    code = "invalid_encoding"
+    status = 415
+
+
+class NoTextColumn(Invalid):
+    """The table has no column {field}; say with text_field which one holds the texts."""
+
+    code = "no_text_field"
+
+
+class TooManyJobs(DomainError):
+    """A key may have {limit} unfinished jobs; wait for one to end, or cancel one."""
+
+    code = "too_many_jobs"
+    status = 429
+    retry_after: ClassVar[int] = 30
+
+
+class JobUnfinished(Conflict):
+    """This job has no result: it is {status}."""
+
+    code = "job_not_done"

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 
 from corpus.errors import NotFound
 from corpus.models import Project
 from inference.errors import UnknownModel
-from inference.models import Deployment, Evaluation, ModelVersion, Prediction
+from inference.models import Deployment, Evaluation, ModelVersion, Prediction, PredictionJob
 from inference.shares import shares_of
 
 Slot = Deployment.Slot
@@ -152,6 +153,33 @@ def prediction_get(*, project: Project, prediction_id: UUID) -> Prediction:
     if prediction is None:
         raise NotFound()
     return prediction
+
+
+def job_get(*, project: Project, job_id: UUID) -> PredictionJob:
+    """A bulk prediction of the project, or NotFound."""
+    job = _jobs(project).filter(pk=job_id).first()
+    if job is None:
+        raise NotFound()
+    return job
+
+
+def jobs_page(*, project: Project, before: UUID | None, limit: int) -> list[PredictionJob]:
+    """The bulk predictions of a project, newest first: those that were started before a given one."""
+    found = _jobs(project).order_by("-created_at", "-id")
+    if before is not None:
+        at = job_get(project=project, job_id=before)
+        found = found.filter(Q(created_at__lt=at.created_at) | Q(created_at=at.created_at, pk__lt=at.pk))
+    return list(found[:limit])
+
+
+def oldest_job_seconds() -> float | None:
+    """How long the bulk prediction has waited that waits longest for its first worker."""
+    queued = PredictionJob.objects.filter(status=PredictionJob.Status.QUEUED).order_by("created_at").first()
+    return round((timezone.now() - queued.created_at).total_seconds(), 1) if queued else None
+
+
+def _jobs(project: Project) -> QuerySet[PredictionJob]:
+    return PredictionJob.objects.filter(project=project).select_related("project", "api_key", "version")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,13 @@ GROUPS: tuple[tuple[StrPromise | str, tuple[str, ...]], ...] = (
     (_("Texts"), ("corpus.Project", "corpus.Document")),
     (
         _("Serving"),
-        ("inference.ModelVersion", "inference.Deployment", "inference.Prediction", "inference.ApiKey"),
+        (
+            "inference.ModelVersion",
+            "inference.Deployment",
+            "inference.Prediction",
+            "inference.PredictionJob",
+            "inference.ApiKey",
+        ),
     ),
     (
         _("Review"),

@@ -217,6 +217,19 @@ class Env(BaseModel):
         description="how large an imported file may be, in bytes",
     )
 
+    job_limit_bytes: int = Field(
+        1024**3,
+        ge=1,
+        validation_alias="JOB_LIMIT_BYTES",
+        description="how large a file for a bulk prediction may be, in bytes",
+    )
+    job_keep_days: int = Field(
+        7,
+        ge=1,
+        le=3650,
+        validation_alias="JOB_KEEP_DAYS",
+        description="for how many days the result of a bulk prediction is kept, 1 to 3650",
+    )
     webhook_allow_http: bool = Field(
         False, validation_alias="WEBHOOK_ALLOW_HTTP", description="true or false"
     )

@@ -36,6 +36,7 @@ from inference.authentication import caller_of
 from inference.engine import engine
 from inference.limits import rate_limit
 from inference.models import ApiKey, Prediction
+from inference.selectors import oldest_job_seconds
 from nerapp.heartbeat import QUEUES, workers_alive
 from retraining.models import TrainingRun
 
@@ -110,6 +111,7 @@ class Health(msgspec.Struct, kw_only=True):
     memory_mb: float | msgspec.UnsetType = msgspec.UNSET
     queue_depth: dict[str, int | None] | msgspec.UnsetType = msgspec.UNSET
     oldest_queued_run_seconds: float | msgspec.UnsetType | None = msgspec.UNSET
+    oldest_queued_job_seconds: float | msgspec.UnsetType | None = msgspec.UNSET
     workers: (
         Annotated[
             dict[str, float | None], msgspec.Meta(description="Seconds since each queue's last heartbeat.")
@@ -160,6 +162,9 @@ class HealthView(APIView):
                 memory_mb=_memory_mb(),
                 queue_depth=_queue_depth(),
                 oldest_queued_run_seconds=_oldest_run() if found.checks["database"].status == "ok" else None,
+                oldest_queued_job_seconds=oldest_job_seconds()
+                if found.checks["database"].status == "ok"
+                else None,
                 workers=_workers(),
             )
         )

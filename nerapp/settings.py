@@ -176,6 +176,7 @@ LIMITS = {
     "metadata_characters": 100_000,
     # Streamed to the disk: no process ever holds such a body in memory.
     "upload_bytes": ENV.upload_limit_bytes,
+    "job_bytes": ENV.job_limit_bytes,
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = max(v for k, v in LIMITS.items() if k.endswith("_body_bytes"))
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
@@ -202,6 +203,14 @@ WEBHOOK_NETWORKS = [ip_network(network) for network in ENV.webhook_networks]
 WEBHOOK_KEEP_DAYS = 30
 #: Uploaded and exported files are removed after so many days of rest.
 TRANSFER_KEEP_DAYS = 7
+#: A worker on a chunk of a bulk prediction that has not said so for this long is taken for dead.
+JOB_LEASE_SECONDS = 20
+#: So many workers may be at one bulk prediction; the others are left to other callers.
+JOB_WORKERS = 8
+#: So many unfinished bulk predictions a key may have.
+JOBS_PER_KEY = 20
+#: Results of bulk predictions are removed after so many days.
+JOB_KEEP_DAYS = ENV.job_keep_days
 
 # --- Work --------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = ENV.redis_url
@@ -230,7 +239,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
-    "inference.tasks.*": {"queue": "predict"},
+    "inference.tasks.job_work": {"queue": "predict"},
     "retraining.tasks.run_execute": {"queue": "train"},
     # The only other task that imports MLflow.
     "retraining.tasks.tracking_sync": {"queue": "train"},
@@ -270,6 +279,15 @@ CELERY_BEAT_SCHEDULE = {
         "task": "labeling.tasks.jobs_sweep",
         "schedule": 10.0,
         "options": {"expires": 60},
+    },
+    "bulk predictions that no worker has seen, dead workers' chunks": {
+        "task": "inference.tasks.jobs_sweep",
+        "schedule": 10.0,
+        "options": {"expires": 60},
+    },
+    "files of old bulk predictions": {
+        "task": "inference.tasks.job_files_sweep",
+        "schedule": crontab(minute=37),
     },
     "files of old imports and exports": {
         "task": "labeling.tasks.files_sweep",

@@ -8,14 +8,12 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from inference.formats import Found, OffsetUnit, OutputFormat, Probability
 from inference.tokens import SECONDS, SECONDS_LIMIT
 
 MAX_CHARACTERS = 100_000
 MAX_BATCH = 1_000
 
-Probability = Annotated[float, Meta(ge=0, le=1)]
-OutputFormat = Literal["json", "iob", "entities_only", "spacy", "displacy"]
-OffsetUnit = Literal["codepoint", "utf16"]
 Model = Annotated[
     str,
     Meta(
@@ -137,26 +135,6 @@ class BatchRequest(Options, forbid_unknown_fields=True, kw_only=True):
     ]
 
 
-class Word(Struct, kw_only=True):
-    """One word with its IOB2 tag."""
-
-    word: str
-    tag: str
-    start: int
-    end: int
-    confidence: Probability | UnsetType | None = UNSET
-
-
-class Entity(Struct, kw_only=True):
-    """One entity: `text` stands at `start` to `end` (exclusive) of the text as sent."""
-
-    text: str
-    type: str
-    start: int
-    end: int
-    confidence: Probability | UnsetType = UNSET
-
-
 class RoutingDecision(Struct, kw_only=True):
     """Which model answered, and why."""
 
@@ -192,49 +170,6 @@ class Notice(Struct, kw_only=True):
 
     code: Literal["language_unsupported"]
     detail: str
-
-
-class SpacyEntity(Struct, kw_only=True):
-    """An entity in spaCy's JSON."""
-
-    start: int
-    end: int
-    label: str
-
-
-class SpacyToken(Struct, kw_only=True):
-    """A token in spaCy's JSON."""
-
-    id: int
-    start: int
-    end: int
-
-
-class SpacyDoc(Struct, kw_only=True):
-    """What `spacy.tokens.Doc.from_json` reads."""
-
-    text: str
-    ents: list[SpacyEntity]
-    tokens: list[SpacyToken]
-
-
-class DisplacyDoc(Struct, kw_only=True):
-    """What `displacy.render(..., style="ent", manual=True)` reads."""
-
-    text: str
-    ents: list[SpacyEntity]
-    title: str | None = None
-
-
-class Found(Struct, kw_only=True):
-    """What was found in one text, in the form asked for."""
-
-    predictions: list[Word] | UnsetType = UNSET
-    entities: list[Entity] | UnsetType = UNSET
-    iob: Annotated[str, Meta(description="One `word tag` a line.")] | UnsetType = UNSET
-    spacy: SpacyDoc | UnsetType = UNSET
-    displacy: DisplacyDoc | UnsetType = UNSET
-    masked_text: Annotated[str, Meta(description="With `mask_pii`.")] | UnsetType = UNSET
 
 
 class Timing(Struct, kw_only=True):

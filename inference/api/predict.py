@@ -32,7 +32,6 @@ from inference.api.bodies import (
     RoutingDecision,
     Timing,
 )
-from inference.api.formats import found_in
 from inference.authentication import Caller
 from inference.errors import (
     BatchEmpty,
@@ -42,6 +41,7 @@ from inference.errors import (
     NotAnItem,
     OtherProject,
 )
+from inference.formats import found_in
 from inference.latency import Latency, latencies
 from inference.models import ApiKey, Deployment
 from inference.router import AUTO, Choice, Demands, choose, stand_in

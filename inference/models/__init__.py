@@ -1,8 +1,18 @@
 """The shelf of model versions and everything on the serving path."""
 
+from inference.models.jobs import PredictionChunk, PredictionJob
 from inference.models.keys import ApiKey
 from inference.models.leases import Leased
 from inference.models.predictions import Prediction
 from inference.models.versions import Deployment, Evaluation, ModelVersion
 
-__all__ = ["ApiKey", "Deployment", "Evaluation", "Leased", "ModelVersion", "Prediction"]
+__all__ = [
+    "ApiKey",
+    "Deployment",
+    "Evaluation",
+    "Leased",
+    "ModelVersion",
+    "Prediction",
+    "PredictionChunk",
+    "PredictionJob",
+]

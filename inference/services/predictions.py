@@ -68,32 +68,50 @@ def prediction_make(
         for text, recognition in zip(texts, found, strict=True)
     ]
     if store:
-        now = timezone.now().isoformat()
         _keep(
-            [
-                (
-                    str(answer.prediction_id),
-                    str(project.pk),
-                    str(chosen.version.pk),
-                    answer.text,
-                    msgspec.json.encode(
-                        [span.to_json(answer.text) for span in answer.recognition.spans]
-                    ).decode(),
-                    repr(float(answer.recognition.uncertainty)),
-                    repr(min_confidence),
-                    language,
-                    chosen.slot,
-                    repr(latency_ms),
-                    request_id,
-                    str(api_key.pk) if api_key else None,
-                    now,
-                )
-                for answer in answers
-            ]
+            answer_rows(
+                answers,
+                project=project,
+                api_key=api_key,
+                request_id=request_id,
+                min_confidence=min_confidence,
+                language=language,
+            )
         )
     metrics.PREDICTED.labels(slot=chosen.slot or "named").inc(len(texts))
     metrics.ENTITIES.inc(sum(len(answer.recognition.spans) for answer in answers))
     return answers
+
+
+def answer_rows(
+    answers: Iterable[Answer],
+    *,
+    project: Project,
+    api_key: ApiKey | None,
+    request_id: str,
+    min_confidence: float,
+    language: str,
+) -> list[Row]:
+    """Answers as rows of `inference.recorder.COLUMNS`."""
+    now = timezone.now().isoformat()
+    return [
+        (
+            str(answer.prediction_id),
+            str(project.pk),
+            str(answer.serving.version.pk),
+            answer.text,
+            msgspec.json.encode([span.to_json(answer.text) for span in answer.recognition.spans]).decode(),
+            repr(float(answer.recognition.uncertainty)),
+            repr(min_confidence),
+            language,
+            answer.serving.slot,
+            repr(answer.latency_ms),
+            request_id,
+            str(api_key.pk) if api_key else None,
+            now,
+        )
+        for answer in answers
+    ]
 
 
 def document_predict(*, document: Document, version: ModelVersion | None = None) -> Prediction:

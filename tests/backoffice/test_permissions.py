@@ -20,7 +20,7 @@ from audit.services import SYSTEM
 from corpus.models import Document, Project
 from corpus.services import LabelDraft, project_create
 from feedback.models import Correction, GoldItem, Opinion, Rating
-from inference.models import ApiKey, Deployment, ModelVersion, Prediction
+from inference.models import ApiKey, Deployment, ModelVersion, Prediction, PredictionJob
 from inference.services import api_key_create
 from labeling.models import Assignment, Task
 from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun, TrainingSet
@@ -36,6 +36,7 @@ PAGES = (
     ModelVersion,
     Deployment,
     Prediction,
+    PredictionJob,
     ApiKey,
     Task,
     Correction,
@@ -80,7 +81,17 @@ ACTS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
 @pytest.fixture
 def everything(run: TrainingRun, project: Project, settings: LazySettings) -> None:
     """A row of each kind."""
-    api_key_create(project=project, name="importer", scopes=["predict"], actor=SYSTEM)
+    key, _ = api_key_create(project=project, name="importer", scopes=["predict"], actor=SYSTEM)
+    PredictionJob.objects.create(
+        project=project,
+        api_key=key,
+        version=ModelVersion.objects.latest("pk"),
+        size_bytes=8,
+        options={},
+        layout={"format": "text"},
+        rules={},
+        position=4,
+    )
     settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.1/32")]
     webhook, _ = webhook_create(
         project=project, name="shop", url="https://127.0.0.1/", kinds=EventKind.values, actor=SYSTEM

@@ -3,24 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated, Literal
 
-from msgspec import UNSET
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from inference.api.bodies import (
-    DisplacyDoc,
-    Entity,
-    OffsetUnit,
-    OutputFormat,
-    SpacyDoc,
-    SpacyEntity,
-    SpacyToken,
-    Word,
-)
 from ner.runtime import Recognition, TokenPrediction
 from ner.spans import Span, Utf16Index
 from ner.tags import OUTSIDE
 
+Probability = Annotated[float, Meta(ge=0, le=1)]
+OutputFormat = Literal["json", "iob", "entities_only", "spacy", "displacy"]
+OffsetUnit = Literal["codepoint", "utf16"]
 Place = Callable[[int], int]
+
+
+class Word(Struct, kw_only=True):
+    """One word with its IOB2 tag."""
+
+    word: str
+    tag: str
+    start: int
+    end: int
+    confidence: Probability | UnsetType | None = UNSET
+
+
+class Entity(Struct, kw_only=True):
+    """One entity: `text` stands at `start` to `end` (exclusive) of the text as sent."""
+
+    text: str
+    type: str
+    start: int
+    end: int
+    confidence: Probability | UnsetType = UNSET
+
+
+class SpacyEntity(Struct, kw_only=True):
+    """An entity in spaCy's JSON."""
+
+    start: int
+    end: int
+    label: str
+
+
+class SpacyToken(Struct, kw_only=True):
+    """A token in spaCy's JSON."""
+
+    id: int
+    start: int
+    end: int
+
+
+class SpacyDoc(Struct, kw_only=True):
+    """What `spacy.tokens.Doc.from_json` reads."""
+
+    text: str
+    ents: list[SpacyEntity]
+    tokens: list[SpacyToken]
+
+
+class DisplacyDoc(Struct, kw_only=True):
+    """What `displacy.render(..., style="ent", manual=True)` reads."""
+
+    text: str
+    ents: list[SpacyEntity]
+    title: str | None = None
+
+
+class Found(Struct, kw_only=True):
+    """What was found in one text, in the form asked for."""
+
+    predictions: list[Word] | UnsetType = UNSET
+    entities: list[Entity] | UnsetType = UNSET
+    iob: Annotated[str, Meta(description="One `word tag` a line.")] | UnsetType = UNSET
+    spacy: SpacyDoc | UnsetType = UNSET
+    displacy: DisplacyDoc | UnsetType = UNSET
+    masked_text: Annotated[str, Meta(description="With `mask_pii`.")] | UnsetType = UNSET
 
 
 def found_in(

@@ -1,0 +1,31 @@
+"""What bulk prediction needs done in the background."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from celery import shared_task
+
+
+@shared_task
+def job_work(job_id: str) -> None:
+    """Answer what waits of a job."""
+    from inference.services.jobs import job_work as work
+
+    work(job_id=UUID(job_id))
+
+
+@shared_task
+def jobs_sweep() -> None:
+    """Give back chunks of dead workers; wake workers for what waits."""
+    from inference.services.jobs import jobs_sweep as sweep
+
+    sweep()
+
+
+@shared_task
+def job_files_sweep() -> None:
+    """Remove the files of jobs that ended long ago."""
+    from inference.services.job_files import files_sweep as sweep
+
+    sweep()
