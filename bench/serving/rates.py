@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bench.serving.load import open_loop
 from bench.serving.meter import Round
 from bench.serving.server import Server
 
 P95_LIMIT_MS = 150.0
-#: A rate is not held when so little of it is answered, or when callers wait so long to ask.
-_HELD_SHARE = 0.98
+#: A rate is not held when requests wait so long to be sent.
 _BEHIND_SECONDS = 1.0
+#: The search ends where the lowest rate that failed is so little above the highest that was held.
+_FINE = 1.04
 
 
 def at_rate(server: Server, *, rate: float, seconds: float) -> dict[str, object]:
@@ -30,32 +33,41 @@ def at_rate(server: Server, *, rate: float, seconds: float) -> dict[str, object]
 
 
 def highest(server: Server, *, start: float, probes: int, seconds: float) -> dict[str, object]:
-    """The highest rate with p95 below the limit: up or down by a quarter at first, then between."""
-    held, failed = 0.0, 0.0
+    """The highest rate at which p95 stays below the limit and nothing fails, and what was tried."""
     tried: list[dict[str, float]] = []
-    rate = start
-    for _ in range(probes):
+
+    def is_held(rate: float) -> bool:
         found = server.metered(
-            lambda rate=rate: open_loop(
+            lambda: open_loop(
                 server.port, server.predicts(), rate=rate, seconds=seconds, give_up=_BEHIND_SECONDS
             )
         )
         row = _rounded(found)
-        is_held = row["p95_ms"] < P95_LIMIT_MS and not row["errors"] and row["rps"] >= rate * _HELD_SHARE
-        tried.append({"rate": round(rate, 1), "held": is_held, **row})
-        if is_held:
-            held = max(held, rate)
+        held = row["p95_ms"] < P95_LIMIT_MS and not row["errors"]
+        tried.append({"rate": round(rate, 1), "held": held, **row})
+        return held
+
+    rate = search(is_held, start=start, probes=probes)
+    return {"seconds": seconds, "limit_ms": P95_LIMIT_MS, "max_rps": round(rate, 1), "tried": tried}
+
+
+def search(is_held: Callable[[float], bool], *, start: float, probes: int) -> float:
+    """The highest rate that was held, 0 if none: up or down by a quarter until it turns, then between."""
+    held, failed, rate = 0.0, 0.0, start
+    for _ in range(probes):
+        if is_held(rate):
+            held = rate
         else:
-            failed = min(failed or rate, rate)
+            failed = rate
         if not failed:
             rate = held * 1.25
         elif not held:
             rate = failed * 0.75
-        elif failed / held < 1.04:
+        elif failed / held < _FINE:
             break
         else:
             rate = (held + failed) / 2
-    return {"seconds": seconds, "limit_ms": P95_LIMIT_MS, "max_rps": round(held, 1), "tried": tried}
+    return held
 
 
 def _rounded(found: Round) -> dict[str, float]:

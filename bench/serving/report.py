@@ -42,6 +42,7 @@ def figures(found: Found) -> dict[str, Any]:
         told["web_rss_mb"] = closed["memory"]["web_rss_mb"]
     if opened := found.get("open"):
         told[f"open_{opened['rate']:g}"] = [opened[f"p{share}_ms"] for share in (50, 95, 99)]
+        told["open_achieved_rps"] = opened["rps"]
     if highest := found.get("max"):
         told["max_rps_p95_150"] = highest["max_rps"]
     if closed and (words := found.get("spacy", {}).get("ner_words_per_s")):
