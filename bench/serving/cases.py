@@ -125,6 +125,8 @@ def _database_make(server: Server, name: str) -> str:
 def _check(name: str, measured: Round, case: Case) -> None:
     """An answer must hold what it should: a fast answer of nothing would be the best figure of all."""
     sample = measured.measured.sample
+    if not sample:
+        raise SystemExit(f"{name} gave no answer: {dict(measured.measured.refusals)}")
     if case.texts > 1:
         is_whole = sample["count"] == case.texts and not sample["failed"]
     else:
