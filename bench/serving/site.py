@@ -81,9 +81,7 @@ class Site:
         return self.run(sys.executable, "-c", f"import django; django.setup()\n{code}", *arguments)
 
     def web_stop(self, web: subprocess.Popen[bytes]) -> None:
-        """End a web server and its processes at once, unless it ended before."""
-        if web.poll() is not None:
-            return
+        """End a web server at once, and its processes also where it ended before them."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(web.pid, signal.SIGKILL)
         web.wait(10)
