@@ -3,6 +3,7 @@
 from feedback.selectors.agreement import agreement_of
 from feedback.selectors.corrections import (
     correction_current,
+    correction_known,
     corrections_newest,
     corrections_since,
     decisions_count,
@@ -14,6 +15,7 @@ __all__ = [
     "Scope",
     "agreement_of",
     "correction_current",
+    "correction_known",
     "corrections_newest",
     "corrections_since",
     "decisions_count",

@@ -8,11 +8,17 @@ from django.db.models import Count, QuerySet
 
 from corpus.models import Document, Project
 from feedback.models import Correction
+from inference.models import ApiKey
 
 
 def correction_current(document: Document) -> Correction | None:
     """The newest correction of a document: what humans hold to be true of it."""
     return Correction.objects.filter(document=document).order_by("-number").first()
+
+
+def correction_known(*, api_key: ApiKey, idempotency_key: str) -> Correction | None:
+    """What a key stored under this idempotency key."""
+    return Correction.objects.filter(api_key=api_key, idempotency_key=idempotency_key).first()
 
 
 def corrections_newest(project: Project) -> QuerySet[Correction]:

@@ -40,6 +40,11 @@ def read(source: Source, reading: Reading) -> Iterator[Record]:
                 yield record
 
 
+def read_task(item: Facts, reading: Reading) -> Record:
+    """One task by itself, as Label Studio's webhooks tell it. Raises FormatError."""
+    return _record(dict(item), 1, reading)
+
+
 def _record(item: Item, line: int, reading: Reading) -> Record:
     task = _Task(item, line)
     return task.record(reading, task.unit(reading.judge))

@@ -65,3 +65,35 @@ def test_our_short_form_has_the_keys_of_theirs(exported: Path, tmp_path: Path) -
     for mine, other in zip(json.loads(ours.read_text("utf-8")), theirs, strict=True):
         assert mine["text"] == other["text"]
         assert mine["label"] == other["label"]
+
+
+@pytest.mark.django_db
+def test_our_answers_as_an_ml_backend_pass_label_studios_own_check(
+    client: Any, project: Any, tmp_path: Path, settings: Any
+) -> None:
+    from label_studio_sdk.label_interface import LabelInterface
+
+    from audit.services import SYSTEM
+    from inference.authentication import key_ring
+    from inference.services import api_key_create, deployment_set, version_register
+    from tests.bundles import tiny_bundle
+
+    settings.DATA_DIR = tmp_path / "data"
+    version = version_register(
+        path=tiny_bundle(tmp_path / "tiny"), name="tiny", project=project, actor=SYSTEM
+    )
+    deployment_set(project=project, slot="champion", version=version, actor=SYSTEM, reason="first")
+    key_ring.forget()
+    _, secret = api_key_create(project=project, name="studio", scopes=["predict"], actor=SYSTEM)
+    task = {"id": 1, "data": {"text": "Ada Lovelace moved to London."}}
+    answer = client.post(
+        "/api/v1/label-studio/predict",
+        {"tasks": [task], "label_config": CONFIG},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {secret}"},
+    )
+    [prediction] = answer.json()["results"]
+    assert prediction["result"]
+    assert LabelInterface(CONFIG).validate_prediction(prediction, return_errors=True) == []
+    prediction["result"][0]["from_name"] = "other"
+    assert LabelInterface(CONFIG).validate_prediction(prediction, return_errors=True)
