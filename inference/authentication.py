@@ -7,6 +7,8 @@ key can go on working in a process: less than the 5 seconds we promise.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 import threading
 import time
@@ -129,20 +131,33 @@ def _is_live(key: ApiKey) -> bool:
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer`, then a key or a token; without it one stays anonymous, a wrong one is 401."""
+    """`Authorization: Bearer`, then a key or a token; without it one stays anonymous, a wrong one is 401.
+
+    Programs that know only basic authentication send it as the password, under any user name.
+    """
 
     def authenticate(self, request: Request) -> tuple[Caller, ApiKey] | None:
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
-        scheme, _, secret = header.partition(" ")
-        caller = key_ring.caller(secret.strip()) if scheme.lower() == "bearer" else None
+        scheme, _, shown = header.partition(" ")
+        if scheme.lower() == "basic":
+            shown = _password(shown.strip())
+        caller = key_ring.caller(shown.strip()) if scheme.lower() in {"bearer", "basic"} else None
         if caller is None:
             raise Unauthenticated()
         return caller, caller.key
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="nerapp"'
+
+
+def _password(encoded: str) -> str:
+    """The password of basic authentication (RFC 7617); nothing where there is none."""
+    try:
+        return base64.b64decode(encoded, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
 
 
 class HasScope(BasePermission):

@@ -7,8 +7,6 @@ authentication, or the bearer of a webhook's own header.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -23,10 +21,9 @@ from corpus.services import document_store, text_check
 from feedback.models import Stratum
 from feedback.selectors import correction_current, correction_known
 from feedback.services import correction_submit
-from inference.authentication import ApiKeyAuthentication, Caller, key_ring
-from inference.errors import BatchTooLarge, Unauthenticated
+from inference.errors import BatchTooLarge
 from inference.models import ApiKey
-from inference.router import AUTO, Demands, choose
+from inference.selectors import champion_of, label_rules
 from inference.services import Answer, prediction_make
 from labeling.errors import FileRefused
 from ner.errors import FormatError
@@ -36,23 +33,6 @@ from ner.formats.source import Reading
 
 SOURCE = "label-studio"
 _TAKEN = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED"})
-
-
-class KeyAsPassword(ApiKeyAuthentication):
-    """Basic authentication, which is what Label Studio can send: any user name, the key as password."""
-
-    def authenticate(self, request: Request) -> tuple[Caller, ApiKey] | None:
-        scheme, _, encoded = str(request.META.get("HTTP_AUTHORIZATION", "")).partition(" ")
-        if scheme.lower() != "basic":
-            return super().authenticate(request)
-        try:
-            _, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            raise Unauthenticated() from None
-        caller = key_ring.caller(password)
-        if caller is None:
-            raise Unauthenticated()
-        return caller, caller.key
 
 
 class Task(msgspec.Struct):
@@ -86,23 +66,24 @@ class WebhookRequest(msgspec.Struct):
 class _Adapter(APIView):
     """What all of them share. They follow Label Studio's contract, not ours, and stay out of our schema."""
 
-    authentication_classes = [KeyAsPassword]
     scope = ApiKey.Scope.PREDICT
     schema = None
     body: Any = SetupRequest
     body_limit = settings.LIMITS["batch_body_bytes"]
 
     @property
-    def caller(self) -> Caller:
-        """Who asks."""
-        return cast(Caller, self.request.user)
+    def key(self) -> ApiKey:
+        """The key of whoever asks."""
+        return cast(ApiKey, self.request.auth)
 
 
 class HealthView(_Adapter):
     """GET: we are there, and this is the model that would answer."""
 
     def get(self, request: Request) -> Response:
-        return Response({"status": "UP", "model_class": "nerapp", "model_version": _version(self.caller)})
+        return Response(
+            {"status": "UP", "model_class": "nerapp", "model_version": str(champion_of(self.key.project))}
+        )
 
 
 class SetupView(_Adapter):
@@ -112,7 +93,7 @@ class SetupView(_Adapter):
         asked = cast(SetupRequest, request.data or SetupRequest())
         if asked.schema:
             _tags(asked.schema)
-        return Response({"model_version": _version(self.caller)})
+        return Response({"model_version": str(champion_of(self.key.project))})
 
 
 class PredictView(_Adapter):
@@ -134,19 +115,17 @@ class PredictView(_Adapter):
             raise BatchTooLarge(pointer="/tasks", limit=limit, count=len(asked.tasks))
         tags = _tags(asked.label_config)
         texts = {place: text for place, task in enumerate(asked.tasks) if (text := _text(task, tags))}
-        choice = _choice(self.caller)
+        project = self.key.project
         answers = prediction_make(
-            project=self.caller.key.project,
+            project=project,
             texts=list(texts.values()),
-            api_key=self.caller.key,
+            api_key=self.key,
             request_id=str(getattr(request, "request_id", "")),
-            serving=choice.serving,
-            thresholds=self.caller.rules.thresholds,
+            thresholds=label_rules(project).thresholds,
         )
         by_place = dict(zip(texts, answers, strict=True))
-        version = str(choice.serving.version)
         return Response(
-            {"results": [_result(by_place.get(place), tags, version) for place in range(len(asked.tasks))]}
+            {"results": [_result(by_place.get(place), tags) for place in range(len(asked.tasks))]}
         )
 
 
@@ -165,17 +144,17 @@ class WebhookView(_Adapter):
         told = cast(WebhookRequest, request.data)
         if told.action not in _TAKEN or not told.task:
             return Response({"taken": False})
-        number = _take(self.caller, told)
+        number = _take(self.key, told)
         return Response({"taken": number is not None, "number": number}, status=201 if number else 200)
 
 
-def _take(caller: Caller, told: WebhookRequest) -> int | None:
+def _take(api_key: ApiKey, told: WebhookRequest) -> int | None:
     """The number of the correction that an annotation became; None for one that holds no spans."""
-    project = caller.key.project
+    project = api_key.project
     # Told again, an annotation is stored once; changed, it is the next correction.
     changed = told.annotation.get("updated_at") or told.annotation.get("created_at") or ""
     key = f"{SOURCE}:{told.annotation.get('id')}:{changed}".replace(" ", "_")[:255]
-    if (known := correction_known(api_key=caller.key, idempotency_key=key)) is not None:
+    if (known := correction_known(api_key=api_key, idempotency_key=key)) is not None:
         return int(known.number)
     try:
         record = label_studio.read_task(
@@ -200,7 +179,7 @@ def _take(caller: Caller, told: WebhookRequest) -> int | None:
             for span in record.spans
         ],
         base_number=current.number if current else 0,
-        api_key=caller.key,
+        api_key=api_key,
         prediction=None,
         stratum=Stratum.IMPORT,
         milliseconds=_milliseconds(told.annotation.get("lead_time")),
@@ -216,14 +195,6 @@ def _tags(config: str) -> TextLabels:
         raise FileRefused(error) from error
 
 
-def _choice(caller: Caller) -> Any:
-    return choose(project=caller.key.project, model=AUTO, scopes=caller.scopes, demands=Demands())
-
-
-def _version(caller: Caller) -> str:
-    return str(_choice(caller).serving.version)
-
-
 def _text(task: Task, tags: TextLabels) -> str | None:
     """The text of a task where it has one that we can read."""
     text = task.data.get(tags.key)
@@ -236,9 +207,9 @@ def _text(task: Task, tags: TextLabels) -> str | None:
     return text
 
 
-def _result(answer: Answer | None, tags: TextLabels, version: str) -> dict[str, Any]:
+def _result(answer: Answer | None, tags: TextLabels) -> dict[str, Any]:
     if answer is None:
-        return {"result": [], "score": 0.0, "model_version": version}
+        return {"result": [], "score": 0.0}
     marks = [
         {
             "id": f"nerapp-{number}",
@@ -251,7 +222,11 @@ def _result(answer: Answer | None, tags: TextLabels, version: str) -> dict[str, 
         for number, span in enumerate(answer.recognition.spans)
         if (name := tags.label(span.label)) is not None
     ]
-    return {"result": marks, "score": round(1 - answer.recognition.uncertainty, 4), "model_version": version}
+    return {
+        "result": marks,
+        "score": round(1 - answer.recognition.uncertainty, 4),
+        "model_version": str(answer.serving.version),
+    }
 
 
 def _milliseconds(seconds: Any) -> int:

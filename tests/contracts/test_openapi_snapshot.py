@@ -27,6 +27,8 @@ def test_every_address_of_the_api_is_in_it() -> None:
         if route.startswith("api/v1/"):
             below = [str(sub.pattern) for sub in getattr(pattern, "url_patterns", [])] or [""]
             ours |= {"/" + route + sub for sub in below}
+    # Label Studio's contract is its own, and told by Label Studio.
+    ours = {address for address in ours if not address.startswith("/api/v1/label-studio/")}
     # The document does not describe itself.
     described = {
         path.replace("{reference}", "<str:reference>").replace("{job_id}", "<uuid:job_id>")
