@@ -39,6 +39,7 @@ from inference.models import ApiKey, Prediction
 from inference.selectors import oldest_job_seconds
 from nerapp.heartbeat import QUEUES, workers_alive
 from retraining.models import TrainingRun
+from webhooks.metrics import FROM_ROWS
 
 State = Literal["ok", "degraded", "failed"]
 
@@ -186,7 +187,8 @@ class MetricsView(APIView):
             raise NotFound()
         if "application/json" in request.headers.get("Accept", ""):
             return Response(numbers())
-        return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+        text = generate_latest(_registry()) + generate_latest(FROM_ROWS)
+        return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
 
 
 def is_operator(request: Request) -> bool:

@@ -19,7 +19,13 @@ from corpus.services import LabelDraft, project_create
 from feedback.models import Correction
 from feedback.services import correction_submit
 from inference.models import ApiKey, ModelVersion, Prediction
-from inference.services import api_key_create, version_promote, version_register, version_roll_back
+from inference.services import (
+    api_key_create,
+    deployment_set,
+    version_promote,
+    version_register,
+    version_roll_back,
+)
 from tests.bundles import WORDS, tiny_bundle
 from tests.factories import document_make
 from webhooks.models import Delivery, EventKind, Webhook
@@ -109,7 +115,7 @@ def test_a_correction_is_told_by_its_ids(webhook: Webhook, correct: Callable[[],
     ]
 
 
-def test_a_promotion_and_a_roll_back_are_told(
+def test_a_new_champion_is_told_however_it_came_to_be(
     webhook: Webhook, champion: ModelVersion, project: Project, tmp_path: Path
 ) -> None:
     better = version_register(
@@ -122,12 +128,15 @@ def test_a_promotion_and_a_roll_back_are_told(
         project=project, version=better, expected_generation=1, actor=SYSTEM, reason="Ada said so"
     )
     version_roll_back(project=project, expected_generation=2, actor=SYSTEM, reason="worse")
+    deployment_set(project=project, slot="speed", version=better, actor=SYSTEM, reason="quick")
+    deployment_set(project=project, slot="champion", version=better, actor=SYSTEM, reason="by hand")
     events_take(webhook=webhook)
     moves = [(data["from"], data["to"], data["generation"], data["rolled_back"]) for _, data in told(webhook)]
     assert moves == [
         (None, "orchard@1", 1, False),
         ("orchard@1", "orchard@2", 2, False),
         ("orchard@2", "orchard@1", 3, True),
+        ("orchard@1", "orchard@2", 4, False),
     ]
     assert {kind for kind, _ in told(webhook)} == {"model.promoted"}
     assert "Ada said so" not in json.dumps(told(webhook)), "why is a person's own words"

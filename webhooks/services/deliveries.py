@@ -38,8 +38,8 @@ Status, Outcome = Delivery.Status, Attempt.Outcome
 
 #: A worker that has not come back for this long is taken for dead: longer than any try.
 LEASE = timedelta(seconds=60)
-#: One turn of a webhook ends after so many seconds, so that others have their turn.
-TURN_SECONDS = 10.0
+#: A turn ends with the try that passes so many seconds: a slow receiver holds no worker for long.
+TURN_SECONDS = 2.0
 #: The beat asks so often; a message that no worker took by then has a successor.
 WAKE_SECONDS = 5
 #: A delivery is tried for this long, at growing distances, and then given up.

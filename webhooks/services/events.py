@@ -42,7 +42,9 @@ def _corrected(event: AuditEvent) -> Data:
     return {"correction": _id_in(event.subject), **{name: event.data.get(name) for name in told}}
 
 
-def _promoted(event: AuditEvent) -> Data:
+def _promoted(event: AuditEvent) -> Data | None:
+    if event.data.get("slot", "champion") != "champion":
+        return None
     return {
         "from": event.data.get("from"),
         "to": event.data.get("to"),
@@ -60,11 +62,12 @@ def _trained(event: AuditEvent) -> Data:
     }
 
 
-#: Which audit events are told, as what, and which of their data: ids and numbers only.
-TOLD: dict[str, tuple[EventKind, Callable[[AuditEvent], Data]]] = {
+#: Which audit events are told, as what, and which of their data: ids and numbers only, or None if not.
+TOLD: dict[str, tuple[EventKind, Callable[[AuditEvent], Data | None]]] = {
     "correction.submit": (EventKind.CORRECTION, _corrected),
     "version.promote": (EventKind.PROMOTED, _promoted),
     "version.roll_back": (EventKind.PROMOTED, _promoted),
+    "deployment.set": (EventKind.PROMOTED, _promoted),
     "run.finish": (EventKind.TRAINED, _trained),
     "run.fail": (EventKind.TRAINED, _trained),
 }
@@ -110,7 +113,8 @@ def _audited(webhook: Webhook) -> Iterator[Delivery]:
     events = list(unread.filter(action__in=actions).order_by("number")[:STEP])
     for event in events:
         kind, data_of = TOLD[event.action]
-        yield _delivery(webhook, kind, f"audit:{event.number}", event.at, data_of(event))
+        if (data := data_of(event)) is not None:
+            yield _delivery(webhook, kind, f"audit:{event.number}", event.at, data)
     webhook.read_number = events[-1].number if len(events) == STEP else head.number
 
 
