@@ -165,6 +165,7 @@ def test_an_unsure_answer_to_a_caller_is_told(webhook: Webhook, answer: Callable
     answer()  # nothing found, nothing to be unsure of
     answer(None)
     answer(0.1, key=None)  # a document's, not a caller's
+    Prediction.objects.filter(pk=answer(0.1).pk).update(api_key=None)  # nor is that of a person
     answer(0.1, ago=1)  # settles
     events_take(webhook=webhook)
     unsure_ones = [data for kind, data in told(webhook) if kind == EventKind.LOW_CONFIDENCE]
@@ -194,6 +195,22 @@ def test_what_settles_is_told_later_and_nothing_twice(
     assert events_take(webhook=webhook, now=timezone.now() + timedelta(minutes=1)) == 1
     assert webhook.deliveries.filter(event=f"prediction:{young.pk}").exists()
     assert events_take(webhook=webhook, now=timezone.now() + timedelta(minutes=1)) == 0
+
+
+def test_what_is_read_twice_is_told_once(
+    webhook: Webhook, answer: Callable[..., Prediction], correct: Callable[[], Correction]
+) -> None:
+    """A cursor that was set back, by a restored backup or by hand, repeats nothing."""
+    listening_since(webhook, ago=timedelta(hours=1))
+    before = Webhook.objects.get(pk=webhook.pk)
+    correct()
+    answer(0.1)
+    events_take(webhook=webhook)
+    told_once = set(webhook.deliveries.values_list("pk", flat=True))
+    assert len(told_once) == 3
+    before.save(update_fields=["read_number", "read_until", "read_prediction"])
+    events_take(webhook=webhook)
+    assert set(webhook.deliveries.values_list("pk", flat=True)) == told_once
 
 
 def test_each_webhook_hears_of_what_it_chose_in_its_own_project(
