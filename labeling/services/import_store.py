@@ -172,7 +172,7 @@ class _Store:
                 seen.add(document.id)
                 kind = "erased" if document.is_erased else "repeated" if again else "known"
                 counts["new" if document.is_new else kind] += 1
-            # Before their documents, so that these find their place in the lists at once (migration 0009):
+            # Before their documents, so that these find their place in the lists at once (migration 0010):
             # the foreign keys are looked at when the transaction ends.
             self._corrections(job, rows, stored, counts)
             documents_insert(project=self.project, drafts=rows, placed=stored)
