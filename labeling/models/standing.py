@@ -1,4 +1,4 @@
-"""What lists and counters read instead of the big tables; triggers keep both (migrations 0003, 0009 and 0010)."""
+"""What lists and counters read instead of big tables; triggers keep both (migrations 0003, 0009 and 0010)."""
 
 from __future__ import annotations
 
