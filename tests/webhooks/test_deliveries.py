@@ -28,7 +28,14 @@ from webhooks.services import (
     webhook_test,
     webhook_turn,
 )
-from webhooks.services.deliveries import LEASE, SWITCHED_OFF_AFTER, TRIED_FOR, delay_after, delivery_try
+from webhooks.services.deliveries import (
+    LEASE,
+    MOST_TRIES,
+    SWITCHED_OFF_AFTER,
+    TRIED_FOR,
+    delay_after,
+    delivery_try,
+)
 from webhooks.signing import headers_of, secret_of
 
 pytestmark = pytest.mark.django_db
@@ -346,6 +353,16 @@ def test_a_worker_that_died_in_the_middle_leaves_its_try_and_another_follows(
     due_now(webhook)
     turn(webhook)
     assert outcomes(waiting) == [(1, "started", None), (2, "ok", 204)]
+
+
+def test_a_message_that_kills_its_worker_each_time_is_given_up(
+    webhook: Webhook, waiting: Delivery, receiver: Receiver
+) -> None:
+    Delivery.objects.filter(pk=waiting.pk).update(retry_number=MOST_TRIES)
+    turn(webhook)
+    waiting.refresh_from_db()
+    assert waiting.status == Delivery.Status.DEAD
+    assert receiver.got == []
 
 
 def test_a_late_word_of_failure_does_not_undo_a_success(webhook: Webhook, waiting: Delivery) -> None:

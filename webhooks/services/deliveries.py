@@ -44,6 +44,8 @@ TURN_SECONDS = 2.0
 WAKE_SECONDS = 5
 #: A delivery is tried for this long, at growing distances, and then given up.
 TRIED_FOR = timedelta(hours=24)
+#: A day has room for some fifteen tries; only one that kills its process each time comes so far.
+MOST_TRIES = 40
 FIRST_DELAY, DELAY_GROWTH, LONGEST_DELAY = 5.0, 4.0, 3 * 3600.0
 #: Tries are scattered by this share, so that many do not come at once.
 JITTER = 0.2
@@ -116,6 +118,9 @@ def webhook_turn(*, webhook_id: uuid.UUID) -> int:
 
 def delivery_try(*, delivery: Delivery) -> bool:
     """One try, written down before and after; False where the address should now be left alone."""
+    if delivery.retry_number >= MOST_TRIES:
+        _give_up(delivery)
+        return True
     number = delivery.attempts + 1
     with transaction.atomic():
         # Whoever lost the lease meanwhile finds the number taken, and stops.
@@ -260,7 +265,11 @@ def _put_off(delivery: Delivery) -> None:
     if timezone.now() + wait < delivery.retry_from + TRIED_FOR:
         Delivery.objects.filter(pk=delivery.pk).update(due_at=Now() + wait)
     else:
-        Delivery.objects.filter(pk=delivery.pk).update(status=Status.DEAD, ended_at=Now())
+        _give_up(delivery)
+
+
+def _give_up(delivery: Delivery) -> None:
+    Delivery.objects.filter(pk=delivery.pk, status=Status.WAITING).update(status=Status.DEAD, ended_at=Now())
 
 
 def _hold_against(webhook: Webhook, answer: wire.Answer) -> None:
