@@ -129,9 +129,8 @@ class PredictionJobAdmin(ProjectHistory):
         "lines",
         "failed",
         "version",
-        "api_key",
+        "key_name",
         "created_at",
-        "ended_at",
     )
     list_filter: ClassVar[Any] = (ProjectFilter, "status")
     list_select_related = ("project", "version", "api_key")
@@ -167,6 +166,10 @@ class PredictionJobAdmin(ProjectHistory):
     @admin.display(description=_("progress"))
     def progress(self, job: PredictionJob) -> str:
         return f"{job.percent} %"
+
+    @admin.display(description=_("key"), ordering="api_key__name")
+    def key_name(self, job: PredictionJob) -> str:
+        return job.api_key.name
 
     @admin.display(description=_("size"), ordering="size_bytes")
     def size(self, job: PredictionJob) -> str:
