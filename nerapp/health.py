@@ -34,12 +34,13 @@ from rest_framework.views import APIView
 from corpus.errors import NotFound
 from inference.authentication import caller_of
 from inference.engine import engine
+from inference.job_metrics import Jobs
 from inference.limits import rate_limit
 from inference.models import ApiKey, Prediction
 from inference.selectors import oldest_job_seconds
 from nerapp.heartbeat import QUEUES, workers_alive
 from retraining.models import TrainingRun
-from webhooks.metrics import FROM_ROWS
+from webhooks.metrics import Telling
 
 State = Literal["ok", "degraded", "failed"]
 
@@ -122,6 +123,10 @@ class Health(msgspec.Struct, kw_only=True):
 
 
 _STARTED = time.monotonic()
+#: What is counted from rows: one process knows it for all.
+_FROM_ROWS = CollectorRegistry()
+_FROM_ROWS.register(Jobs())
+_FROM_ROWS.register(Telling())
 
 
 class LiveView(APIView):
@@ -187,7 +192,7 @@ class MetricsView(APIView):
             raise NotFound()
         if "application/json" in request.headers.get("Accept", ""):
             return Response(numbers())
-        text = generate_latest(_registry()) + generate_latest(FROM_ROWS)
+        text = generate_latest(_registry()) + generate_latest(_FROM_ROWS)
         return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from django.db.models import Count, Min, Q
 from django.utils import timezone
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -43,7 +42,3 @@ class Telling(Collector):
         yield GaugeMetricFamily(
             "ner_webhook_deliveries_given_up", "Events that were given up in the last day.", dead.count()
         )
-
-
-FROM_ROWS = CollectorRegistry()
-FROM_ROWS.register(Telling())

@@ -590,5 +590,9 @@ def test_operators_see_how_long_the_oldest_waits(send: Post, get: Post) -> None:
     pk = send().json()["id"]
     PredictionJob.objects.update(created_at=timezone.now() - timedelta(seconds=90))
     assert 89 < get("health").json()["oldest_queued_job_seconds"] < 120
+    numbers = get("metrics").content.decode()
+    assert 'ner_jobs{state="queued"} 1.0' in numbers
+    assert f"ner_job_bytes_waiting {float(len(LINES))}" in numbers
+    assert "ner_job_oldest_queued_seconds 9" in numbers
     work(pk)
     assert get("health").json()["oldest_queued_job_seconds"] is None
