@@ -19,6 +19,7 @@ from corpus.errors import DomainError
 from corpus.services import text_check
 from inference.errors import FileEmpty, NoTextColumn, NotUtf8
 from inference.job_options import FileFormat, JobOptions, Layout
+from ner.formats.table import CELL_CHARACTERS
 
 #: A text of the largest size takes less, however it is escaped.
 LINE_BYTES = 2 * 1024 * 1024
@@ -32,9 +33,6 @@ _SUFFIXES: dict[str, FileFormat] = {
     "txt": "text",
 }
 _ID_LENGTH = 200
-
-# The module's default would refuse a cell that `text_check` has better words for.
-csv.field_size_limit(LINE_BYTES)
 
 
 class Line(NamedTuple):
@@ -245,6 +243,9 @@ def _id_check(name: object, options: JobOptions) -> str | int | None:
 
 def _cells(raw: bytes, delimiter: str) -> list[str]:
     text = raw.decode()
+    if len(text) > CELL_CHARACTERS:
+        # Perhaps one cell: the reader would refuse it in words of its own.
+        raise _Unreadable("line_too_long", f"A line of CSV may have {CELL_CHARACTERS} characters.")
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True))
     except csv.Error as error:

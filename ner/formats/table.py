@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from ner.formats.source import BadRow, EmptyFile, Reading, numbered_lines
 
-# Python's own limit (131,072) is below the length of a document; the setting is the process's.
-csv.field_size_limit(1_100_000)
+#: Python's own limit (131,072) is below the length of a document. The setting is the process's: whoever reads
+#: CSV elsewhere has this one too.
+CELL_CHARACTERS = 1_100_000
+csv.field_size_limit(CELL_CHARACTERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from corpus.models import Document, Project
 from feedback.models import Correction
@@ -101,6 +101,7 @@ def test_the_keyboard_alone_brings_a_file_in_and_takes_one_out(ada_at_work: Revi
     page.goto(f"{ada_at_work.home}imports/")
     field = page.get_by_label("Drop a file here, or choose one")
     field.focus()
+    expect(field).to_be_focused()
     with page.expect_file_chooser() as chooser:
         ada_at_work.press("Space")
     chooser.value.set_files(path)

@@ -175,3 +175,8 @@ def test_many_open_quotes_are_read_in_a_time_that_grows_with_the_file(
     found = list(lines_of(Counted(content), start=0, end=len(content), number=1, delimiter=","))
     assert found[-1].end == len(content)
     assert asked < 8 * content.count(b"\n")
+
+
+def test_a_line_of_a_table_that_is_too_long_for_a_cell_is_told_in_our_words() -> None:
+    items = read(b"text\nAda\n" + b"x" * 1_100_001 + b"\nin Rome\n", name="t.csv")
+    assert texts(items) == [(2, "Ada"), (3, "line_too_long"), (4, "in Rome")]
