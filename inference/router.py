@@ -101,18 +101,15 @@ def _drawn(project: Project, demands: Demands) -> Choice:
     """The version whose share of the callers this subject belongs to; versions that fail have none."""
     slots = engine.slots(project_id=project.pk)
     shares = shares_of({slot: serving.share for slot, serving in slots.items()})
-    arms = {
-        # Another version in a slot draws anew, so that it is not always the same callers' turn.
-        f"{slot} {slots[slot].version.pk}": (slots[slot], share)
-        for slot, share in shares.items()
-        if not circuits.seconds_closed_to(slots[slot].version.sha256)
-    }
-    if not arms:
+    sound = [slot for slot in shares if not circuits.seconds_closed_to(slots[slot].version.sha256)]
+    if not sound:
         return _weighed(project, demands)
-    if len(shares) == 1:
+    if list(shares) == [Deployment.Slot.CHAMPION]:
         return Choice(slots[Deployment.Slot.CHAMPION], "the project's champion")
-    serving, share = arms[arm_of(demands.subject, {arm: share for arm, (_, share) in arms.items()})]
-    return Choice(serving, f"the slot {serving.slot} answers {share:g} % of the callers, and this is one")
+    # Another version in a slot draws anew, so that it is not always the same callers' turn.
+    arms = {f"{slot} {slots[slot].version.pk}": slot for slot in sound}
+    slot = arms[arm_of(demands.subject, {arm: shares[slot] for arm, slot in arms.items()})]
+    return Choice(slots[slot], f"the slot {slot} answers {shares[slot]:g} % of the callers, and this is one")
 
 
 def _weighed(project: Project, demands: Demands) -> Choice:

@@ -134,6 +134,13 @@ def test_a_process_that_follows_notices_a_new_share(
     assert {answered_by(post, subject=subject) for subject in SUBJECTS[:60]} == {"champion"}
 
 
+def test_a_challenger_with_all_callers_answers_all(
+    post: Post, project: Project, challenger: ModelVersion
+) -> None:
+    share_set(project, 100.0)
+    assert {answered_by(post, subject=subject) for subject in SUBJECTS[:20]} == {"challenger"}
+
+
 def test_a_challenger_that_fails_and_fails_has_no_share_meanwhile(
     post: Post, challenger: ModelVersion
 ) -> None:
