@@ -72,9 +72,9 @@ class KeyRing:
         """Who shows this key or token; None for one that is malformed, unknown, revoked or expired."""
         if _SECRET.match(shown):
             # The digest is keyed, so nothing about a stored one can be learnt from how long a look-up takes.
-            return self._live({"digest": key_digest(shown)})
+            return self._live(digest=key_digest(shown))
         claims = token_read(shown) if _TOKEN.match(shown) else None
-        caller = self._live({"pk": str(claims.key)}) if claims is not None else None
+        caller = self._live(pk=str(claims.key)) if claims is not None else None
         if caller is None or claims is None:
             return None
         return replace(caller, scopes=claims.scopes & caller.scopes, is_token=True)
@@ -95,7 +95,7 @@ class KeyRing:
         with self._lock:
             self._known.clear()
 
-    def _live(self, known_by: dict[str, str]) -> Caller | None:
+    def _live(self, **known_by: str) -> Caller | None:
         """The holder of the key with this one property, if it may still be used."""
         (name,) = known_by.values()
         now = time.monotonic()

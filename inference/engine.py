@@ -99,8 +99,8 @@ class Engine:
         self._lock = threading.Lock()
         self._loading: dict[str, threading.Lock] = {}
         self._recognisers: OrderedDict[str, Recogniser] = OrderedDict()
-        self._table: dict[tuple[int, str], Serving] = {}
-        self._slots: dict[int, dict[str, Serving]] = {}
+        #: By project, then slot. A project's slots are replaced as a whole: threads read them meanwhile.
+        self._table: dict[int, dict[str, Serving]] = {}
         self._refusals: dict[tuple[int, str], Refusal] = {}
         self._refreshing = threading.Lock()
         self.follows = False
@@ -138,11 +138,11 @@ class Engine:
     def serving(self, *, project_id: int, slot: str) -> Serving:
         """What answers for a slot of a project."""
         if self.follows:
-            found = self._table.get((project_id, slot))
+            found = self._serves(project_id, slot)
             if found is None:
                 # A project or slot younger than the last look at the database.
                 self.refresh()
-                found = self._table.get((project_id, slot))
+                found = self._serves(project_id, slot)
             if found is None:
                 refusal = self._refusals.get((project_id, slot))
                 if refusal is not None:
@@ -165,7 +165,7 @@ class Engine:
         """What each filled slot of a project serves, the champion for one. Not to be changed."""
         if self.follows:
             self.serving(project_id=project_id, slot=Deployment.Slot.CHAMPION)
-            return self._slots[project_id]
+            return self._table[project_id]
         found: dict[str, Serving] = {}
         filled = Deployment.objects.filter(project_id=project_id)
         for deployment in filled.select_related("version", "previous"):
@@ -192,10 +192,9 @@ class Engine:
             current = {
                 (project_id, slot): (generation, version) for project_id, slot, generation, version in rows
             }
-            for project_id, slot in self._table.keys() - current.keys():
-                del self._table[project_id, slot]
-                kept = self._slots.get(project_id, {})
-                self._slots[project_id] = {name: one for name, one in kept.items() if name != slot}
+            for project_id, slot in self.table().keys() - current.keys():
+                kept = self._table[project_id]
+                self._table[project_id] = {name: one for name, one in kept.items() if name != slot}
             moved = [key for key, state in current.items() if self._is_news(key, *state)]
             if moved:
                 deployments = Deployment.objects.filter(
@@ -211,32 +210,37 @@ class Engine:
         """Start anew: nothing is loaded, no slot is followed."""
         with self._refreshing, self._lock:
             self.follows, self.refreshed_at = False, None
-            for kept in (self._loading, self._recognisers, self._table, self._slots, self._refusals):
+            for kept in (self._loading, self._recognisers, self._table, self._refusals):
                 kept.clear()
 
     def table(self) -> dict[tuple[int, str], Serving]:
         """What this process serves now, by project and slot."""
-        return dict(self._table)
+        return {
+            (project_id, slot): serving
+            for project_id, slots in self._table.copy().items()
+            for slot, serving in slots.items()
+        }
 
     def refusals(self) -> list[Refusal]:
         """Deployments that this process could not follow."""
         return list(self._refusals.values())
+
+    def _serves(self, project_id: int, slot: str) -> Serving | None:
+        return self._table.get(project_id, {}).get(slot)
 
     def _is_news(self, key: tuple[int, str], generation: int, version_id: int) -> bool:
         refusal = self._refusals.get(key)
         if refusal is not None and (refusal.generation, refusal.version_id) == (generation, version_id):
             # The file may have been repaired: look again, but not at every turn.
             return time.monotonic() - refusal.at > _RETRY_REFUSED_SECONDS
-        known = self._table.get(key)
+        known = self._serves(*key)
         return known is None or (known.generation, known.version.pk) != (generation, version_id)
 
     def _point(self, key: tuple[int, str], deployment: Deployment) -> None:
-        serving, refusal = self._follow(deployment, current=self._table.get(key))
+        project_id, slot = key
+        serving, refusal = self._follow(deployment, current=self._serves(project_id, slot))
         if serving is not None:
-            project_id, slot = key
-            # Replaced as a whole and first: who finds a slot in the table finds it here too.
-            self._slots[project_id] = self._slots.get(project_id, {}) | {slot: serving}
-            self._table[key] = serving
+            self._table[project_id] = self._table.get(project_id, {}) | {slot: serving}
         if refusal is not None:
             self._refusals[key] = refusal
         else:
@@ -313,7 +317,7 @@ class Engine:
 
     def _forget_spares(self) -> None:
         """Keep what the slots serve and the few used last. The caller holds the lock."""
-        served = {serving.version.sha256 for serving in self._table.values()}
+        served = {serving.version.sha256 for serving in self.table().values()}
         spare = [sha256 for sha256 in self._recognisers if sha256 not in served]
         for sha256 in spare[: max(len(spare) - _SPARE, 0)]:
             del self._recognisers[sha256]

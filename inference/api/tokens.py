@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from inference.api.bodies import TokenRequest, TokenResponse
-from inference.authentication import Caller
+from inference.authentication import caller_of
 from inference.errors import MissingScope, TokenForToken, Unauthenticated
 from inference.tokens import token_make
 
@@ -26,9 +26,9 @@ class TokenView(APIView):
 
     @extend_schema(operation_id="token", tags=["access"], request=TokenRequest, responses=TokenResponse)
     def post(self, request: Request) -> Response:
-        if not isinstance(request.user, Caller):
+        caller = caller_of(request)
+        if caller is None:
             raise Unauthenticated()
-        caller = request.user
         if caller.is_token:
             raise TokenForToken()
         asked = cast(TokenRequest, request.data or TokenRequest())
