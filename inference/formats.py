@@ -14,6 +14,16 @@ from ner.tags import OUTSIDE
 Probability = Annotated[float, Meta(ge=0, le=1)]
 OutputFormat = Literal["json", "iob", "entities_only", "spacy", "displacy"]
 OffsetUnit = Literal["codepoint", "utf16"]
+Language = Annotated[
+    str,
+    Meta(
+        pattern="^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2})?$",
+        max_length=16,
+        description="The language of the text (`en`, `pt-BR`). It is recorded, and a model of another one "
+        "says so in `warnings`; it is never guessed.",
+        examples=["en"],
+    ),
+]
 Place = Callable[[int], int]
 
 

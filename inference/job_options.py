@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from inference.errors import OptionRefused
-from inference.formats import OffsetUnit, OutputFormat, Probability
+from inference.formats import Language, OffsetUnit, OutputFormat, Probability
 
 FileFormat = Literal["jsonl", "csv", "text"]
 Field = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -20,7 +20,7 @@ class JobOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     project: Annotated[str, Meta(max_length=50)] | None = None
     model: Annotated[str, Meta(min_length=1, max_length=100)] = "auto"
-    language: Annotated[str, Meta(pattern="^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2})?$", max_length=16)] = ""
+    language: Language = ""
     return_confidence: bool = True
     output_format: OutputFormat = "entities_only"
     min_confidence: Probability = 0.0

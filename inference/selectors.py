@@ -91,10 +91,7 @@ def version_f1(version: ModelVersion) -> float | None:
 
 def exams_newest(versions: Sequence[ModelVersion]) -> dict[int, float | None]:
     """`version_f1` of many versions by one query; None where nothing was measured."""
-    exams = Evaluation.objects.filter(version__in=versions, kind=Evaluation.Kind.TEST)
-    newest = dict(
-        exams.order_by("version_id", "-created_at").distinct("version_id").values_list("version_id", "f1")
-    )
+    newest = dict(_exams(versions).values_list("version_id", "f1"))
     found: dict[int, float | None] = {}
     for version in versions:
         f1 = newest.get(version.pk, version.metrics.get("test", {}).get("micro", {}).get("f1"))
@@ -115,9 +112,7 @@ class Measured:
 
 def measured_newest(versions: Sequence[ModelVersion]) -> dict[int, Measured]:
     """The scores behind `exams_newest`, by label."""
-    exams = Evaluation.objects.filter(version__in=versions, kind=Evaluation.Kind.TEST)
-    newest = exams.order_by("version_id", "-created_at").distinct("version_id")
-    rows = newest.values_list("version_id", "set_fingerprint", "report__micro", "report__labels")
+    rows = _exams(versions).values_list("version_id", "set_fingerprint", "report__micro", "report__labels")
     sat = {
         version: (f"exam {fingerprint[:12]}", micro, labels) for version, fingerprint, micro, labels in rows
     }
@@ -128,6 +123,12 @@ def measured_newest(versions: Sequence[ModelVersion]) -> dict[int, Measured]:
         on, micro, labels = sat.get(version.pk, own)
         found[version.pk] = Measured({"all": micro, **(labels or {})}, on) if micro else Measured({}, "")
     return found
+
+
+def _exams(versions: Sequence[ModelVersion]) -> QuerySet[Evaluation]:
+    """The newest exam of each version on a test set."""
+    exams = Evaluation.objects.filter(version__in=versions, kind=Evaluation.Kind.TEST)
+    return exams.order_by("version_id", "-created_at").distinct("version_id")
 
 
 def shares_in(project: Project) -> dict[str, float]:

@@ -6,17 +6,27 @@ from collections.abc import Iterable
 from typing import cast
 
 import msgspec
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from inference.errors import FileNameMissing, FileTooLarge, FileTypeUnsupported
 from inference.models import ApiKey
-from inference.services.files import size_shown
+from inference.services.files import CHUNK, chunks_of, size_shown
 
 MULTIPART, PLAIN = "multipart/form-data", "application/octet-stream"
-_READ = 1024 * 1024
+#: How the OpenAPI document describes a file that is sent.
+FILE_BODY = {
+    PLAIN: OpenApiTypes.BINARY,
+    MULTIPART: {
+        "type": "object",
+        "properties": {"file": {"type": "string", "format": "binary"}},
+        "required": ["file"],
+    },
+}
 #: What a multipart body takes besides the file.
 _ENVELOPE = 64 * 1024
 
@@ -44,6 +54,11 @@ class KeyView(APIView):
             request.data  # noqa: B018  (reading it is what checks it)
 
 
+def texts_cost(count: int) -> int:
+    """One for each text of a batch, so that it is no way around the limit; one for a batch to be refused."""
+    return count if 0 < count <= settings.LIMITS["batch_texts"] else 1
+
+
 def file_sent(request: Request, *, limit: int) -> tuple[str, Iterable[bytes]]:
     """The name and the bytes of the file of a request, refused by its size before any of it is read."""
     kind = str(request.META.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
@@ -56,11 +71,11 @@ def file_sent(request: Request, *, limit: int) -> tuple[str, Iterable[bytes]]:
     plain = request._request
     name = request.query_params.get("file_name", "")
     if kind != MULTIPART:
-        return name or "upload", iter(lambda: plain.read(_READ), b"")
+        return name or "upload", chunks_of(plain)
     file = plain.FILES.get("file")
     if not isinstance(file, UploadedFile):
         raise FileNameMissing(pointer="/file")
-    return name or file.name or "upload", file.chunks(_READ)
+    return name or file.name or "upload", file.chunks(CHUNK)
 
 
 def attachment(response: HttpResponseBase, name: str) -> HttpResponseBase:

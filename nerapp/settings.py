@@ -195,12 +195,6 @@ RUN_LEASE_SECONDS = 60
 RUN_MAX_ATTEMPTS = 3
 #: A worker on an import or export that has not said so for this long is taken for dead.
 TRANSFER_LEASE_SECONDS = 15
-#: Where webhooks may lead, besides the public internet by https (webhooks/addresses.py).
-WEBHOOK_ALLOW_HTTP = ENV.webhook_allow_http
-WEBHOOK_PORTS = frozenset(ENV.webhook_ports)
-WEBHOOK_NETWORKS = [ip_network(network) for network in ENV.webhook_networks]
-#: What webhooks were told is remembered for so many days.
-WEBHOOK_KEEP_DAYS = 30
 #: Uploaded and exported files are removed after so many days of rest.
 TRANSFER_KEEP_DAYS = 7
 #: A worker on a chunk of a bulk prediction that has not said so for this long is taken for dead.
@@ -211,6 +205,12 @@ JOB_WORKERS = 8
 JOBS_PER_KEY = 20
 #: Results of bulk predictions are removed after so many days.
 JOB_KEEP_DAYS = ENV.job_keep_days
+#: Where webhooks may lead, besides the public internet by https (webhooks/addresses.py).
+WEBHOOK_ALLOW_HTTP = ENV.webhook_allow_http
+WEBHOOK_PORTS = frozenset(ENV.webhook_ports)
+WEBHOOK_NETWORKS = [ip_network(network) for network in ENV.webhook_networks]
+#: What webhooks were told is remembered for so many days.
+WEBHOOK_KEEP_DAYS = 30
 
 # --- Work --------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = ENV.redis_url

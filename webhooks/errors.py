@@ -29,12 +29,6 @@ class NothingChosen(DomainError):
     code = "no_event_chosen"
 
 
-class ReasonRequired(DomainError):
-    """Say why: a reason is required."""
-
-    code = "reason_required"
-
-
 class StillWaiting(Conflict):
     """This delivery is still being tried; it can be sent again once it has ended."""
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from inference.formats import Found, OffsetUnit, OutputFormat, Probability
+from inference.formats import Found, Language, OffsetUnit, OutputFormat, Probability
 from inference.tokens import SECONDS, SECONDS_LIMIT
 
 MAX_CHARACTERS = 100_000
@@ -25,16 +25,6 @@ Model = Annotated[
     ),
 ]
 Milliseconds = Annotated[float, Meta(gt=0, le=600_000)]
-Language = Annotated[
-    str,
-    Meta(
-        pattern="^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2})?$",
-        max_length=16,
-        description="The language of the text (`en`, `pt-BR`). It is recorded, and a model of another one "
-        "says so in `warnings`; it is never guessed.",
-        examples=["en"],
-    ),
-]
 Text = Annotated[
     str,
     Meta(

@@ -24,7 +24,7 @@ from inference.router import Demands, choose
 from inference.selectors import job_get, jobs_page
 from inference.services.job_ends import job_cancel
 from inference.services.jobs import job_result, job_start
-from inference.wire import MULTIPART, PLAIN, KeyView, attachment, file_sent
+from inference.wire import FILE_BODY, PLAIN, KeyView, attachment, file_sent
 
 _LISTED, _LISTED_MOST = 30, 100
 _QUERY = OpenApiParameter.QUERY
@@ -145,14 +145,7 @@ class JobsView(KeyView):
         "predicted behind this answer by the version that is chosen now; ask for the job by its id. A line "
         "that cannot be read is answered with an error in its place and fails no other. Costs one of the "
         "hour's texts, however long the file.",
-        request={
-            PLAIN: OpenApiTypes.BINARY,
-            MULTIPART: {
-                "type": "object",
-                "properties": {"file": {"type": "string", "format": "binary"}},
-                "required": ["file"],
-            },
-        },
+        request=FILE_BODY,
         responses={200: JobState, 201: JobState},
         parameters=[*_OPTIONS, _KEY],
     )

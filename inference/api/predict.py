@@ -46,6 +46,7 @@ from inference.latency import Latency, latencies
 from inference.models import ApiKey, Deployment
 from inference.router import AUTO, Choice, Demands, choose, stand_in
 from inference.services import Answer, prediction_make
+from inference.wire import texts_cost
 from ner.masking import masked
 
 
@@ -162,9 +163,8 @@ class BatchView(APIView):
     unchecked = "texts"
 
     def cost(self, request: Request) -> int:
-        """One for each text, so that a batch is no way around the limit; one for a batch to be refused."""
-        count = len(cast(BatchRequest, request.data).texts) if request.data else 0
-        return count if 0 < count <= settings.LIMITS["batch_texts"] else 1
+        """One for each text."""
+        return texts_cost(len(cast(BatchRequest, request.data).texts) if request.data else 0)
 
     @extend_schema(
         operation_id="predict_batch", tags=["predict"], request=BatchRequest, responses=BatchResponse

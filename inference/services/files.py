@@ -10,13 +10,21 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from inference.errors import FileTooLarge
 
+#: Files are read and written in pieces of so many bytes.
+CHUNK = 1024 * 1024
 _NAME_LIMIT = 255
-_CHUNK = 1024 * 1024
 _SEPARATORS = re.compile(r"[/\\]")
+
+
+class Readable(Protocol):
+    """A file or a request."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ def file_new(path: Path) -> BinaryIO:
     """Open a file of a job for writing, from empty; a link that lies in its place is not followed."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=_CHUNK)
+    return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=CHUNK)
 
 
 def upload_write(path: Path, chunks: Iterable[bytes], *, limit: int) -> Stored:
@@ -51,9 +59,9 @@ def upload_write(path: Path, chunks: Iterable[bytes], *, limit: int) -> Stored:
     return Stored(size, digest.hexdigest())
 
 
-def chunks_of(stream: BinaryIO) -> Iterable[bytes]:
+def chunks_of(stream: Readable) -> Iterable[bytes]:
     """A stream, piece by piece."""
-    return iter(lambda: stream.read(_CHUNK), b"")
+    return iter(lambda: stream.read(CHUNK), b"")
 
 
 def file_name_clean(name: str) -> str:

@@ -30,14 +30,13 @@ from inference.lines import layout_of
 from inference.models import ApiKey, ModelVersion, PredictionChunk, PredictionJob
 from inference.selectors import LabelRules
 from inference.services.chunks import chunk_work
-from inference.services.files import file_name_clean, upload_write
+from inference.services.files import chunks_of, file_name_clean, upload_write
 from inference.services.job_files import files_remove, part_path, upload_path
 from inference.services.leases import MESSAGE_SECONDS, task_publish
 
 Status = PredictionJob.Status
 #: So long a worker stays with one job while others wait.
 TURN_SECONDS = 5.0
-_READ = 1024 * 1024
 
 
 class Result(NamedTuple):
@@ -173,8 +172,7 @@ def job_result(*, job: PredictionJob, api_key: ApiKey) -> Result:
     def pieces() -> Iterator[bytes]:
         for path in parts:
             with path.open("rb") as file:
-                while piece := file.read(_READ):
-                    yield piece
+                yield from chunks_of(file)
 
     return Result(pieces(), job.result_bytes)
 

@@ -71,12 +71,12 @@ def lease_end(seconds: float) -> Any:
     return Now() + timedelta(seconds=seconds)
 
 
-def task_publish(name: str, pk: uuid.UUID, *, times: int = 1) -> bool:
+def task_publish(name: str, pk: uuid.UUID, *, times: int = 1, expires: float = MESSAGE_SECONDS) -> bool:
     """Tell the broker about a row that waits; False when it cannot hear, and a sweep has to tell it again."""
     try:
         for _ in range(times):
-            current_app.send_task(name, args=[str(pk)], expires=MESSAGE_SECONDS)
+            current_app.send_task(name, args=[str(pk)], expires=expires)
     except (KombuError, RedisError, OSError) as error:
-        log.warning("job_not_published", job=str(pk), error=type(error).__name__)
+        log.warning("task_not_published", task=name, id=str(pk), error=type(error).__name__)
         return False
     return True

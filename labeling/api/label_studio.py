@@ -25,6 +25,7 @@ from inference.errors import BatchTooLarge
 from inference.models import ApiKey
 from inference.selectors import champion_of, label_rules
 from inference.services import Answer, prediction_make
+from inference.wire import texts_cost
 from labeling.errors import FileRefused
 from ner.errors import FormatError
 from ner.formats import label_studio
@@ -105,8 +106,7 @@ class PredictView(_Adapter):
 
     def cost(self, request: Request) -> int:
         """One for each text, as for a batch of ours."""
-        count = len(cast(PredictRequest, request.data).tasks) if request.data else 0
-        return count if 0 < count <= settings.LIMITS["batch_texts"] else 1
+        return texts_cost(len(cast(PredictRequest, request.data).tasks) if request.data else 0)
 
     def post(self, request: Request) -> Response:
         asked = cast(PredictRequest, request.data)

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inference.models import ApiKey
-from inference.wire import MULTIPART, PLAIN, KeyView, attachment, file_sent
+from inference.wire import FILE_BODY, PLAIN, KeyView, attachment, file_sent
 from labeling.errors import OptionUnknown
 from labeling.models import ExportJob, ImportJob
 from labeling.options import ExportOptions, ImportOptions, import_formats, options_read
@@ -109,14 +109,7 @@ class ImportsView(KeyView):
         description="The file is the body, or the field `file` of a form. It is checked as a whole and then "
         "stored, behind this answer; ask for the import by its id. The same file with the same options again "
         "is answered with the import that did it.",
-        request={
-            PLAIN: OpenApiTypes.BINARY,
-            MULTIPART: {
-                "type": "object",
-                "properties": {"file": {"type": "string", "format": "binary"}},
-                "required": ["file"],
-            },
-        },
+        request=FILE_BODY,
         responses={200: ImportStatus, 201: ImportStatus},
         parameters=[
             OpenApiParameter("file_name", str, OpenApiParameter.QUERY, description="What people will see."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -24,7 +24,7 @@ from corpus.errors import DomainError, NotFound
 from corpus.models import Project
 from corpus.selectors import label_set_current, labels_of, project_allows
 from inference.errors import FileNameMissing, FileTooLarge
-from inference.services.files import size_shown
+from inference.services.files import CHUNK, chunks_of, size_shown
 from inference.wire import attachment
 from labeling.job_state import job_listed, job_state, job_words
 from labeling.models import ImportJob, JobStatus
@@ -36,7 +36,6 @@ from labeling.views.access import person_of, project_of
 from ner.formats import FORMATS
 from ner.formats.fields import KEYS, PARTS
 
-_READ = 1024 * 1024
 #: What a form sends for a label that is left out, or that the project is to get.
 _LEAVE_OUT, _CREATE = "", " "
 
@@ -154,14 +153,14 @@ def _form_file(request: HttpRequest) -> tuple[str, Iterable[bytes]]:
     file = request.FILES.get("file")
     if not isinstance(file, UploadedFile):
         raise FileNameMissing(pointer="/file")
-    return file.name or "", file.chunks(_READ)
+    return file.name or "", file.chunks(CHUNK)
 
 
-def _body(request: HttpRequest) -> tuple[str, Iterator[bytes]]:
+def _body(request: HttpRequest) -> tuple[str, Iterable[bytes]]:
     limit, size = settings.LIMITS["upload_bytes"], int(request.META.get("CONTENT_LENGTH") or 0)
     if size > limit:
         raise FileTooLarge(limit=size_shown(limit), size=size_shown(size))
-    return unquote(request.headers.get("X-File-Name", "")), iter(lambda: request.read(_READ), b"")
+    return unquote(request.headers.get("X-File-Name", "")), chunks_of(request)
 
 
 def _start(request: HttpRequest, job: ImportJob, options: ImportOptions) -> HttpResponse:

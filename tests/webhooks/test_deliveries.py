@@ -14,8 +14,9 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from audit.models import AuditEvent
 from audit.services import SYSTEM
+from inference.errors import ReasonRequired
 from tests.webhooks.receiver import Receiver, replying
-from webhooks.errors import AddressRefused, KindUnknown, NothingChosen, ReasonRequired, StillWaiting
+from webhooks.errors import AddressRefused, KindUnknown, NothingChosen, StillWaiting
 from webhooks.models import Attempt, Delivery, EventKind, Webhook
 from webhooks.services import deliveries as telling
 from webhooks.services import (

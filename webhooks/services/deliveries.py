@@ -16,16 +16,14 @@ from functools import partial
 from typing import Any
 
 import structlog
-from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from audit.services import SYSTEM, Actor, event_record
+from inference.services.leases import task_publish
 from webhooks import wire
 from webhooks.errors import StillWaiting
 from webhooks.models import TEST, Attempt, Delivery, Webhook
@@ -80,10 +78,7 @@ def webhooks_wake() -> None:
 
 def webhook_publish(*, webhook_id: uuid.UUID) -> None:
     """Wake a worker for a webhook. When the broker cannot hear, the next beat asks again."""
-    try:
-        current_app.send_task("webhooks.tasks.webhook_turn", args=[str(webhook_id)], expires=2 * WAKE_SECONDS)
-    except (KombuError, RedisError, OSError) as error:
-        log.warning("webhook_not_published", webhook=str(webhook_id), error=type(error).__name__)
+    task_publish("webhooks.tasks.webhook_turn", webhook_id, expires=2 * WAKE_SECONDS)
 
 
 def webhook_turn(*, webhook_id: uuid.UUID) -> int:

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from audit.services import Actor, event_record
 from corpus.models import Project
+from inference.errors import ReasonRequired
 from webhooks.addresses import addresses_of, target_of
-from webhooks.errors import KindUnknown, NothingChosen, ReasonRequired
+from webhooks.errors import KindUnknown, NothingChosen
 from webhooks.models import Delivery, EventKind, Webhook
 from webhooks.services.events import reading_begins_now
 from webhooks.signing import secret_of
