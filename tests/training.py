@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +30,7 @@ from retraining import plans
 from retraining.models import TrainingRun
 from retraining.services import policy_change, run_queue, runs_sweep
 from tests.factories import document_make
+from tests.workers import kill, worker
 
 Status = TrainingRun.Status
 CHAMPION = "baseline"
@@ -102,29 +100,15 @@ class Worker:
 
     def kill(self) -> None:
         """kill -9 of the whole group, as the kernel does when the machine has no memory left."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        kill(self.process)
 
 
 @contextlib.contextmanager
 def train_worker(data_dir: Path, *, around: Sequence[str] = (), **environ: str) -> Iterator[Worker]:
     """A training worker; `around` is a command to start it with."""
-    process = subprocess.Popen(
-        [
-            *around,
-            *(sys.executable, "-m", "celery", "--app", "nerapp", "--quiet", "worker", "--queues", "train"),
-            *("--concurrency", "1", "--max-tasks-per-child", "1", "--without-gossip", "--without-mingle"),
-        ],
-        cwd=PROJECT,
-        env={**os.environ, "NERAPP_DATA_DIR": str(data_dir), **environ},
-        start_new_session=True,
-    )
-    worker = Worker(process)
-    try:
-        yield worker
-    finally:
-        if process.poll() is None:
-            worker.kill()
+    one_run = ("--max-tasks-per-child", "1")
+    with worker("train", *one_run, around=around, NERAPP_DATA_DIR=str(data_dir), **environ) as process:
+        yield Worker(process)
 
 
 def wait_for(run: TrainingRun, condition: Callable[[TrainingRun], Any], what: str, *, seconds: float) -> None:

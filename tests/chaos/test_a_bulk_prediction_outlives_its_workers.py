@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,40 +16,15 @@ from inference.selectors import label_rules
 from inference.services import api_key_create, version_register
 from inference.services.job_files import folder_of
 from inference.services.jobs import job_result, job_start, jobs_sweep
-from nerapp.env import PROJECT
 from tests.bundles import tiny_bundle
 from tests.conftest import wait_until
+from tests.workers import kill, worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 KILLS = 4
 LINES = 60_000
 SECONDS = 240
-
-
-@contextlib.contextmanager
-def worker(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A `worker-predict` as the supervisor starts it."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "celery", "--app", "nerapp", "--quiet", "worker", "--queues", "predict"),
-            *("--concurrency", "1", "--without-gossip", "--without-mingle"),
-        ],
-        cwd=PROJECT,
-        env={**os.environ, "NERAPP_DATA_DIR": str(data_dir)},
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        kill(process)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """kill -9 of the whole group, as the kernel does when the machine has no memory left."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
 
 
 def sweep() -> None:
@@ -86,7 +55,7 @@ def test_kills_lose_no_line_and_answer_none_twice(project: Project, data_dir: Pa
         return job.lines > reached[-1] or not job.is_active
 
     for _ in range(KILLS):
-        with worker(data_dir) as process:
+        with worker("predict", NERAPP_DATA_DIR=str(data_dir)) as process:
             wait_until(has_moved, "another chunk", seconds=SECONDS)
             kill(process)
         job.refresh_from_db()
@@ -95,7 +64,7 @@ def test_kills_lose_no_line_and_answer_none_twice(project: Project, data_dir: Pa
         sweep()
     assert reached == sorted(set(reached)), "each worker got further than the one before"
     # Two at once finish it.
-    with worker(data_dir), worker(data_dir):
+    with worker("predict", NERAPP_DATA_DIR=str(data_dir)), worker("predict", NERAPP_DATA_DIR=str(data_dir)):
         wait_until(lambda: has_moved() and not job.is_active, "the job to end", seconds=SECONDS)
     assert (job.status, job.lines, job.failed) == (PredictionJob.Status.DONE, LINES, 0), job.error
     answers = [json.loads(line) for line in b"".join(job_result(job=job, api_key=key).pieces).splitlines()]

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,39 +13,15 @@ from corpus.models import Document, Project
 from feedback.models import Correction
 from labeling.models import ImportJob, JobStatus
 from labeling.services import import_start, import_upload, jobs_sweep
-from nerapp.env import PROJECT
+from tests.conftest import wait_until
 from tests.labeling.transfer import jsonl, row
+from tests.workers import kill, worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 KILLS = 5
 ROWS = 30_000
 SECONDS = 240
-
-
-@contextlib.contextmanager
-def worker(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A `worker-default` as the supervisor starts it."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "celery", "--app", "nerapp", "--quiet", "worker", "--queues", "default"),
-            *("--concurrency", "1", "--without-gossip", "--without-mingle"),
-        ],
-        cwd=PROJECT,
-        env={**os.environ, "NERAPP_DATA_DIR": str(data_dir)},
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        kill(process)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """kill -9 of the whole group, as the kernel does when the machine has no memory left."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
 
 
 def watched(job: ImportJob, after: int) -> None:
@@ -69,9 +39,10 @@ def test_five_kills_lose_nothing_and_double_nothing(project: Project, data_dir: 
     rows = (row(f"Ada wrote letter {n}.", (0, 3, "per"), id=f"d{n}") for n in range(ROWS))
     uploaded = import_upload(project=project, file_name="gold.jsonl", chunks=[jsonl(*rows)])
     job, _ = import_start(job=uploaded, options={})
+    uploaded_file = data_dir / "uploads" / str(job.pk)
     reached: list[int] = []
     for _ in range(KILLS):
-        with worker(data_dir) as process:
+        with worker("default", NERAPP_DATA_DIR=str(data_dir)) as process:
             watched(job, reached[-1] if reached else 0)
             kill(process)
         job.refresh_from_db()
@@ -81,14 +52,14 @@ def test_five_kills_lose_nothing_and_double_nothing(project: Project, data_dir: 
         ImportJob.objects.filter(pk=job.pk).update(lease_expires_at=Now(), published_at=None)
         jobs_sweep()
     assert reached == sorted(set(reached)), "each worker got further than the one before"
-    with worker(data_dir):
+    with worker("default", NERAPP_DATA_DIR=str(data_dir)):
         watched(job, ROWS)
         while job.is_active:
             watched(job, ROWS)
             time.sleep(0.05)
+        wait_until(lambda: not uploaded_file.exists(), "the file to be removed")
     assert job.status == JobStatus.DONE, job.error
     assert (job.position, job.counts["new"], job.counts["corrected"]) == (ROWS, ROWS, ROWS)
     assert Document.objects.count() == Correction.objects.count() == ROWS
     ids = Counter(Document.objects.values_list("external_id", flat=True))
     assert len(ids) == ROWS
-    assert not (data_dir / "uploads" / str(job.pk)).exists()

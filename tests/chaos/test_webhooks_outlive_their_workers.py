@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from ipaddress import ip_network
 from typing import Any
 
@@ -20,8 +17,8 @@ from django.utils import timezone
 
 from audit.services import SYSTEM, event_record
 from corpus.models import Project
-from nerapp.env import PROJECT
 from tests.webhooks.receiver import Receiver, receiving, replying
+from tests.workers import kill, worker
 from webhooks.models import Attempt, Delivery, EventKind, Webhook
 from webhooks.services import webhook_create, webhooks_wake
 
@@ -32,34 +29,15 @@ EVENTS = 60
 SECONDS = 120
 
 
-@contextlib.contextmanager
-def worker(port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A `worker-default` as the supervisor starts it, which may tell this machine something."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "celery", "--app", "nerapp", "--quiet", "worker", "--queues", "default"),
-            *("--concurrency", "2", "--without-gossip", "--without-mingle"),
-        ],
-        cwd=PROJECT,
-        env={
-            **os.environ,
-            "WEBHOOK_ALLOW_HTTP": "true",
-            "WEBHOOK_PORTS": str(port),
-            "WEBHOOK_NETWORKS": "127.0.0.1/32",
-        },
-        start_new_session=True,
+def telling(port: int) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """A worker that may tell this machine something."""
+    return worker(
+        "default",
+        concurrency=2,
+        WEBHOOK_ALLOW_HTTP="true",
+        WEBHOOK_PORTS=str(port),
+        WEBHOOK_NETWORKS="127.0.0.1/32",
     )
-    try:
-        yield process
-    finally:
-        kill(process)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """kill -9 of the whole group, as the kernel does when the machine has no memory left."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
 
 
 def beating_until(condition: Any, what: str) -> None:
@@ -104,7 +82,7 @@ def test_every_event_arrives_and_every_try_is_written_down(
             )
     for _ in range(KILLS):
         before = len(receiver.got)
-        with worker(receiver.port) as process:
+        with telling(receiver.port) as process:
             beating_until(lambda b=before: len(receiver.got) > b + 2, "some messages")
             kill(process)
         assert len(receiver.got) < EVENTS, "it was done before it could be killed"
@@ -113,7 +91,7 @@ def test_every_event_arrives_and_every_try_is_written_down(
             lease_expires_at=timezone.now()
         )
         Delivery.objects.filter(status="waiting").update(due_at=timezone.now())
-    with worker(receiver.port):
+    with telling(receiver.port):
         waiting = Delivery.objects.filter(status=Delivery.Status.WAITING)
         beating_until(lambda: not waiting.exists(), "the rest")
 
