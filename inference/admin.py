@@ -288,7 +288,8 @@ class ApiKeyAdmin(ProjectRows):
             require(request, project=project, codename="inference.add_apikey", permission="manage")
             with refusals_on(form):
                 key, secret = api_key_create(**form.cleaned_data, actor=Actor.of_user(request.user))
-                context |= {"title": f"Key {key.name}", "key": key, "secret": secret}
+                back = reverse("admin:inference_apikey_change", args=[key.pk])
+                context |= {"title": f"Key {key.name}", "key": key, "secret": secret, "back": back}
                 return TemplateResponse(request, "admin/inference/key_made.html", context)
         return TemplateResponse(request, "admin/act.html", context)
 

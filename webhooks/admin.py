@@ -290,6 +290,7 @@ class WebhookAdmin(ProjectRows):
             "title": webhook.name,
             "webhook": webhook,
             "secret": secret,
+            "back": reverse("admin:webhooks_webhook_change", args=[webhook.pk]),
         }
         return TemplateResponse(request, "admin/webhooks/secret.html", context)
 
