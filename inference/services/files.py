@@ -6,16 +6,21 @@ import hashlib
 import os
 import re
 import shutil
+import time
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from django.db.models import Model
+
 from inference.errors import FileTooLarge
 
 #: Files are read and written in pieces of so many bytes.
 CHUNK = 1024 * 1024
+#: No upload takes longer.
+_ARRIVES_WITHIN = 24 * 3600.0
 _NAME_LIMIT = 255
 _SEPARATORS = re.compile(r"[/\\]")
 
@@ -62,6 +67,14 @@ def upload_write(path: Path, chunks: Iterable[bytes], *, limit: int) -> Stored:
 def chunks_of(stream: Readable) -> Iterable[bytes]:
     """A stream, piece by piece."""
     return iter(lambda: stream.read(CHUNK), b"")
+
+
+def folders_sweep(parent: Path, jobs: type[Model]) -> None:
+    """Remove what requests left that died before their file became a job's."""
+    long_ago = time.time() - _ARRIVES_WITHIN
+    for folder in parent.glob("*-*"):
+        if folder.stat().st_mtime < long_ago and not jobs._default_manager.filter(pk=folder.name).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def file_name_clean(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -12,10 +11,9 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from inference.models import PredictionChunk, PredictionJob
+from inference.services.files import folders_sweep
 
 _WANTED = (*PredictionJob.ACTIVE, PredictionJob.Status.DONE)
-#: No upload takes longer.
-_ARRIVES_WITHIN = 24 * 3600.0
 
 
 def folder_of(job_id: uuid.UUID) -> Path:
@@ -57,7 +55,4 @@ def files_sweep() -> None:
     ended = PredictionJob.objects.filter(ended_at__lt=old, file_removed_at=None)
     for pk in ended.values_list("pk", flat=True):
         files_remove(pk)
-    long_ago = time.time() - _ARRIVES_WITHIN
-    for folder in folder_of(uuid.UUID(int=0)).parent.glob("*-*"):
-        if folder.stat().st_mtime < long_ago and not PredictionJob.objects.filter(pk=folder.name).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+    folders_sweep(folder_of(uuid.UUID(int=0)).parent, PredictionJob)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from inference.services.files import folders_sweep
 from labeling.models import ExportJob, ImportJob, JobStatus, TransferJob
 
 #: What is in an import's folder: the file as it came, and its checked rows.
@@ -45,3 +46,4 @@ def files_sweep() -> None:
         )
         for job in done:
             files_remove(job)
+        folders_sweep(folder_of(model, uuid.UUID(int=0)).parent, model)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,11 @@ from corpus.services import document_store
 from feedback.services import correction_submit
 from inference.errors import FileGone
 from labeling.errors import NotExported
-from labeling.models import ExportJob, JobStatus
+from labeling.models import ExportJob, ImportJob, JobStatus
 from labeling.options import ExportOptions
 from labeling.selectors.exports import export_snapshot
 from labeling.services import export_cancel, export_open, export_run, export_start
-from labeling.services.uploads import EXPORT, MANIFEST, files_remove, job_folder
+from labeling.services.uploads import EXPORT, MANIFEST, files_remove, files_sweep, folder_of, job_folder
 from tests.labeling.transfer import imported, jsonl, row
 
 # The snapshot is read on a connection of its own, which sees what is committed.
@@ -159,3 +161,13 @@ def test_a_failed_export_leaves_no_half_of_its_file(
     assert (job.status, job.error_code) == (JobStatus.FAILED, "disk")
     assert not (job_folder(job) / EXPORT).exists()
     assert AuditEvent.objects.latest("number").action == "export.fail"
+
+
+def test_a_file_whose_request_died_is_removed_after_a_day(settings: Any, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
+    left, fresh = (folder_of(ImportJob, uuid.uuid4()) for _ in range(2))
+    for folder in (left, fresh):
+        folder.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    files_sweep()
+    assert (left.exists(), fresh.exists()) == (False, True)
