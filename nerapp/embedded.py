@@ -98,6 +98,7 @@ class Postgres:
             account=self.place.account,
             stop=signal.SIGINT,  # "fast": ends the sessions, keeps everything committed
             hurry=signal.SIGINT,
+            orphaned=signal.SIGINT,
         )
 
     def ready(self) -> bool:
@@ -247,6 +248,7 @@ class Redis:
             cwd=self.folder,
             account=self.place.account,
             hurry=signal.SIGTERM,
+            orphaned=signal.SIGTERM,
         )
 
     def ready(self) -> bool:

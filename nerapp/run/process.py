@@ -32,8 +32,8 @@ class Account:
 class Spec:
     """What to run: all that a restart needs to know.
 
-    `stop` is the signal that asks for a clean end; `hurry` is sent when that takes too long, and when our own
-    process dies without a word.
+    `stop` is the signal that asks for a clean end, `hurry` the one for when that takes too long. `orphaned`
+    is sent by the kernel when our own process dies without a word: nobody is left then to ask twice.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Spec:
     pass_fds: tuple[int, ...] = ()
     stop: signal.Signals = signal.SIGTERM
     hurry: signal.Signals = signal.SIGQUIT
+    orphaned: signal.Signals = signal.SIGKILL
 
 
 def spawn(spec: Spec, *, stdout: int | None = None) -> subprocess.Popen[bytes]:
@@ -64,7 +65,7 @@ def spawn(spec: Spec, *, stdout: int | None = None) -> subprocess.Popen[bytes]:
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,
-        preexec_fn=_prepared(spec.hurry),
+        preexec_fn=_prepared(spec.orphaned),
     )
 
 
@@ -74,7 +75,7 @@ def adopt_orphans() -> None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _prepared(last_signal: signal.Signals) -> Callable[[], None]:
+def _prepared(orphaned: signal.Signals) -> Callable[[], None]:
     """What the child does before it becomes its program."""
     parent = os.getpid()
 
@@ -85,7 +86,7 @@ def _prepared(last_signal: signal.Signals) -> Callable[[], None]:
             signal.signal(deaf, signal.SIG_DFL)
         if _LIBC is not None:
             # After the change of account, which would have cleared it.
-            _LIBC.prctl(_PR_SET_PDEATHSIG, int(last_signal), 0, 0, 0)
+            _LIBC.prctl(_PR_SET_PDEATHSIG, int(orphaned), 0, 0, 0)
             if os.getppid() != parent:  # it died in between
                 os._exit(1)
 

@@ -68,10 +68,11 @@ def test_strangers_learn_the_status_and_no_more(client: Client, champion: ModelV
 def test_operators_see_everything(
     get: Post, post: Post, key: tuple[ApiKey, str], champion: ModelVersion
 ) -> None:
-    post("predict", {"text": "Ada Lovelace moved to London."})
+    assert post("predict", {"text": "Ada Lovelace moved to London."}).status_code == 200
 
     body = get("health").json()
 
+    assert body["status"] == "ready", body["checks"]
     assert body["models"] == [
         {
             "project": champion.project_id,
