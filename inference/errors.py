@@ -40,6 +40,12 @@ class ModelUnsound(Unavailable):
     code = "model_unsound"
 
 
+class PredictionNotYet(Unavailable):
+    """This prediction is on its way into the database; try again in a second."""
+
+    code = "prediction_not_yet"
+
+
 class NoModelFits(Conflict):
     """No version meets what was asked for ({objections}), and none may stand in: set fallback_enabled."""
 

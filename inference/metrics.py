@@ -27,6 +27,14 @@ RATE_LIMITED = Counter("ner_rate_limited", "Requests refused by the rate limit."
 RATE_DEGRADED = Counter(
     "ner_rate_limit_degraded", "Requests limited by this process alone, Redis being away."
 )
+STREAM_PASSED = Counter(
+    "ner_stream_passed_by", "Predictions recorded at once instead of by the stream.", ["reason"]
+)
+STREAM_WRITTEN = Counter("ner_stream_written", "Predictions of the stream that became rows.")
+STREAM_REFUSED = Counter(
+    "ner_stream_refused",
+    "Predictions of the stream that the database will never take: their project is gone.",
+)
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from corpus.errors import NotFound
 from corpus.models import Project
-from inference.errors import UnknownModel
+from inference.errors import PredictionNotYet, UnknownModel
 from inference.models import Deployment, Evaluation, ModelVersion, Prediction, PredictionJob
 from inference.shares import shares_of
+from inference.stream import stream
 
 Slot = Deployment.Slot
 
@@ -145,12 +146,14 @@ def slots_of(project: Project) -> dict[int, list[str]]:
 
 
 def prediction_get(*, project: Project, prediction_id: UUID) -> Prediction:
-    """A prediction of the project, or NotFound."""
-    prediction = (
-        Prediction.objects.filter(project=project, pk=prediction_id)
-        .select_related("document", "version", "project")
-        .first()
-    )
+    """A prediction of the project, NotFound, or PredictionNotYet for one that waits in the stream."""
+    asked = Prediction.objects.filter(project=project, pk=prediction_id)
+    asked = asked.select_related("document", "version", "project")
+    prediction = asked.first()
+    if prediction is None and stream.is_chosen:
+        if stream.is_waiting(project_id=project.pk, prediction_id=prediction_id):
+            raise PredictionNotYet()
+        prediction = asked.first()  # it became a row between the two looks
     if prediction is None:
         raise NotFound()
     return prediction

@@ -230,6 +230,9 @@ class Env(BaseModel):
         validation_alias="JOB_KEEP_DAYS",
         description="for how many days the result of a bulk prediction is kept, 1 to 3650",
     )
+    prediction_recording: Literal["durable", "stream"] = Field(
+        "durable", validation_alias="PREDICTION_RECORDING", description="durable or stream"
+    )
     webhook_allow_http: bool = Field(
         False, validation_alias="WEBHOOK_ALLOW_HTTP", description="true or false"
     )

@@ -38,6 +38,8 @@ from inference.job_metrics import Jobs
 from inference.limits import rate_limit
 from inference.models import ApiKey, Prediction
 from inference.selectors import oldest_job_seconds
+from inference.stream import stream
+from inference.stream_metrics import Streamed
 from nerapp.heartbeat import QUEUES, workers_alive
 from retraining.models import TrainingRun
 from webhooks.metrics import Telling
@@ -127,6 +129,7 @@ _STARTED = time.monotonic()
 _FROM_ROWS = CollectorRegistry()
 _FROM_ROWS.register(Jobs())
 _FROM_ROWS.register(Telling())
+_FROM_ROWS.register(Streamed())
 
 
 class LiveView(APIView):
@@ -212,6 +215,8 @@ def ready() -> Ready:
     if checks["database"].status == "ok":
         checks["migrations"] = _migrations()
     checks["cache"] = _cache()
+    if stream.is_chosen:
+        checks["recording"] = _recording()
     checks["model"] = _model(database=checks["database"].status == "ok")
     states = {check.status for check in checks.values()}
     if "failed" in states:
@@ -258,6 +263,11 @@ def _cache() -> Check:
         except redis.RedisError:
             pass
     return Check(status="degraded", detail="Redis does not answer: rate limits are per process.")
+
+
+def _recording() -> Check:
+    obstacle = stream.obstacle()
+    return Check(status="degraded" if obstacle else "ok", detail=obstacle)
 
 
 def _model(*, database: bool) -> Check:

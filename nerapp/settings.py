@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
-from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 
 from nerapp import env
 from nerapp.logs import logging_config
+from nerapp.schedule import BEAT
 
 ENV = env.load()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -205,6 +205,10 @@ JOB_WORKERS = 8
 JOBS_PER_KEY = 20
 #: Results of bulk predictions are removed after so many days.
 JOB_KEEP_DAYS = ENV.job_keep_days
+#: `durable`: a prediction is a row before it is told; `stream`: it waits in Redis for a moment (ADR 7).
+PREDICTION_RECORDING = ENV.prediction_recording
+#: So much may wait in Redis; what comes then is a row before it is told.
+STREAM_LIMIT_BYTES = 64 * 1024 * 1024
 #: Where webhooks may lead, besides the public internet by https (webhooks/addresses.py).
 WEBHOOK_ALLOW_HTTP = ENV.webhook_allow_http
 WEBHOOK_PORTS = frozenset(ENV.webhook_ports)
@@ -244,75 +248,7 @@ CELERY_TASK_ROUTES = {
     # The only other task that imports MLflow.
     "retraining.tasks.tracking_sync": {"queue": "train"},
 }
-CELERY_BEAT_SCHEDULE = {
-    "documents without a prediction": {
-        "task": "labeling.tasks.queue_fill",
-        "schedule": 15.0,
-        "options": {"expires": 60},
-    },
-    "what people decided, counted by day": {
-        "task": "feedback.tasks.summaries_update",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
-    "callers' texts for the queue": {
-        "task": "labeling.tasks.traffic_take",
-        "schedule": 30.0,
-        "options": {"expires": 60},
-    },
-    "changes of counters": {
-        "task": "labeling.tasks.tallies_compact",
-        "schedule": 15.0,
-        "options": {"expires": 15},
-    },
-    "is a retraining due?": {
-        "task": "retraining.tasks.policies_check",
-        "schedule": 20.0,
-        "options": {"expires": 60},
-    },
-    "queued runs that no worker has seen, dead runs": {
-        "task": "retraining.tasks.runs_sweep",
-        "schedule": 15.0,
-        "options": {"expires": 60},
-    },
-    "imports and exports that no worker has seen, dead ones": {
-        "task": "labeling.tasks.jobs_sweep",
-        "schedule": 10.0,
-        "options": {"expires": 60},
-    },
-    "bulk predictions that no worker has seen, dead workers' chunks": {
-        "task": "inference.tasks.jobs_sweep",
-        "schedule": 10.0,
-        "options": {"expires": 60},
-    },
-    "files of old bulk predictions": {
-        "task": "inference.tasks.job_files_sweep",
-        "schedule": crontab(minute=37),
-    },
-    "files of old imports and exports": {
-        "task": "labeling.tasks.files_sweep",
-        "schedule": crontab(minute=47),
-    },
-    "what webhooks are to be told": {
-        "task": "webhooks.tasks.webhooks_wake",
-        "schedule": 5.0,
-        "options": {"expires": 10},
-    },
-    "what webhooks were told long ago": {
-        "task": "webhooks.tasks.deliveries_forget",
-        "schedule": crontab(hour=4, minute=23),
-        "options": {"expires": 6 * 3600},
-    },
-    "MLflow's aliases": {
-        "task": "retraining.tasks.tracking_sync",
-        "schedule": crontab(hour=3, minute=41),
-        "options": {"expires": 6 * 3600},
-    },
-    "left-over temporary files": {
-        "task": "retraining.tasks.leftovers_sweep",
-        "schedule": crontab(minute=17),
-    },
-}
+CELERY_BEAT_SCHEDULE = BEAT
 
 # --- People ------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [

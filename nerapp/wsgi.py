@@ -15,6 +15,7 @@ pages = get_wsgi_application()
 from django.conf import settings  # noqa: E402  (the line above readies them)
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 
+from inference.stream_writer import stream_writer  # noqa: E402
 from inference.upkeep import upkeep  # noqa: E402
 
 _API = "/api/"
@@ -42,3 +43,4 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 upkeep.start()
+stream_writer.start()

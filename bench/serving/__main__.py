@@ -94,6 +94,9 @@ def _parts(
         "closed": lambda server: cases.measure(
             server, callers=arguments.callers, seconds=sizes.seconds, rounds=sizes.rounds
         ),
+        "recording": lambda server: cases.recording(
+            server, callers=arguments.callers, seconds=sizes.seconds, rounds=sizes.rounds
+        ),
         "open": lambda server: rates.at_rate(server, rate=arguments.rate, seconds=sizes.open_seconds),
         "max": lambda server: rates.highest(
             server, start=first_probe(), probes=sizes.probes, seconds=sizes.probe_seconds

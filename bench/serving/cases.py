@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import psycopg2
 
 from bench.serving.load import closed_loop, request_bytes
-from bench.serving.meter import Round, memory_mb, middle
+from bench.serving.meter import Round, memory_mb, metered, middle
 from bench.serving.server import Server, distinct, sentences
 from bench.serving.site import wait_for
 
@@ -74,6 +74,31 @@ def measure(server: Server, *, callers: int, seconds: float, rounds: int) -> dic
             "pages out among those who have them",
         },
     }
+
+
+def recording(server: Server, *, callers: int, seconds: float, rounds: int) -> dict[str, object]:
+    """A request recorded before it is told beside one recorded by the stream, both with all that follows it.
+
+    The processes of both servers count in both: whichever is free takes rows out of the stream.
+    """
+    assert server.web
+    port = server.site.web_start(PREDICTION_RECORDING="stream")
+    web = server.site.webs[-1]
+    wait_for(lambda: _listens(port), "the server that records by the stream")
+    parts = {"web": server.web, "web_stream": web, **server.site.services}
+    found: dict[str, list[Round]] = {"durable": [], "stream": []}
+    for turn in range(rounds + 1):
+        for name, at in (("durable", server.port), ("stream", port)):
+            measured = metered(
+                parts,
+                lambda at=at: closed_loop(at, server.predicts(), callers=callers, seconds=seconds),
+            )
+            if turn:  # the first warms up
+                found[name].append(measured)
+    server.site.web_stop(web)
+    rows = {name: middle(measured) for name, measured in found.items()}
+    ratio = round(rows["stream"]["cpu_us"] / rows["durable"]["cpu_us"], 3)
+    return {**rows, "stream_vs_durable_cpu": ratio}
 
 
 @contextlib.contextmanager

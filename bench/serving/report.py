@@ -40,6 +40,8 @@ def figures(found: Found) -> dict[str, Any]:
             model: closed[f"batch_{model}"]["texts_per_s"] for model in ("flagship", "model2")
         }
         told["web_rss_mb"] = closed["memory"]["web_rss_mb"]
+    if recorded := found.get("recording"):
+        told["stream_vs_durable_cpu"] = recorded["stream_vs_durable_cpu"]
     if opened := found.get("open"):
         told[f"open_{opened['rate']:g}"] = [opened[f"p{share}_ms"] for share in (50, 95, 99)]
         told["open_achieved_rps"] = opened["rps"]

@@ -75,6 +75,7 @@ def test_a_required_variable_that_is_missing_or_empty_is_named(name: str, value:
         ("PORT", "eighty", "cannot be understood"),
         ("TRUSTED_PROXIES", "-1", "cannot be understood"),
         ("LOG_LEVEL", "loud", "cannot be understood"),
+        ("PREDICTION_RECORDING", "fast", "cannot be understood"),
     ],
 )
 def test_a_wrong_value_is_described_and_never_shown(name: str, value: str, what: str) -> None:
