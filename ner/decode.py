@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,26 +219,57 @@ class Lattice:
         shares = self._forward * self.backward / self._final[:, None]
         return np.asarray(shares.transpose(1, 0, 2))
 
-    def span_probabilities(self, row: int, first: int, last: int) -> tuple[Floats, float]:
-        """For tokens ``first..last`` of a row: the probability that exactly these are an entity of
-        each label (labels in order), and that all of them are outside."""
+    def span_probabilities(self, spans: Spans) -> Floats:
+        """For each span, the probability that exactly its tokens are an entity of each label (labels in
+        order), and last that all of them are outside: ``[spans, labels + 1]``."""
         emit, scale, weights = self._emit, self._scale, self._weights
-        entity = self._forward[first, row, 1::2]
-        outside = float(self._forward[first, row, 0])
-        carry, leave = weights.begin_on, weights.step[1::2]
-        for place in range(first + 1, last + 1):
-            entity = entity * carry * emit[place, row, 2::2] / scale[place, row]
-            outside *= float(weights.step[0, 0] * emit[place, row, 0] / scale[place, row])
-            carry, leave = weights.stay_on, weights.step[2::2]
-        if last == self.lengths[row] - 1:
-            entity = entity * (weights.end[1::2] if first == last else weights.end[2::2])
-        else:
-            ahead = emit[last + 1, row] * self.backward[last + 1, row] / scale[last + 1, row]
-            # What follows must not carry the entity on.
-            entity = entity * (leave @ ahead - carry * ahead[2::2])
-        outside *= float(self.backward[last, row, 0])
-        final = float(self._final[row])
-        return np.minimum(np.maximum(entity / final, 0.0), 1.0), min(outside / final, 1.0)
+        rows, first, last = spans
+        entity = self._forward[first, rows, 1::2]
+        outside = self._forward[first, rows, 0]
+        size = last - first
+        for step in range(1, int(size.max(initial=0)) + 1):
+            longer = np.flatnonzero(size >= step)
+            row, place = rows[longer], first[longer] + step
+            shrunk = scale[place, row]
+            carry = weights.begin_on if step == 1 else weights.stay_on
+            entity[longer] *= carry * emit[place, row, 2::2] / shrunk[:, None]
+            outside[longer] *= weights.step[0, 0] * emit[place, row, 0] / shrunk
+        outside *= self.backward[last, rows, 0]
+        self._stop(entity, spans, np.flatnonzero(size == 0), tag=1, carry=weights.begin_on)
+        self._stop(entity, spans, np.flatnonzero(size > 0), tag=2, carry=weights.stay_on)
+        found = np.concatenate([entity, outside[:, None]], axis=1) / self._final[rows, None]
+        return np.asarray(np.clip(found, 0.0, 1.0, out=found))
+
+    def _stop(self, entity: Floats, spans: Spans, chosen: Ints, *, tag: int, carry: Floats) -> None:
+        """Let the chosen entities end: their last tags are every second one from ``tag`` on."""
+        if not chosen.size:
+            return
+        rows, last = spans.rows[chosen], spans.last[chosen]
+        ends = last == self.lengths[rows] - 1
+        following = np.where(ends, last, last + 1)
+        ahead = self._emit[following, rows] * self.backward[following, rows]
+        ahead /= self._scale[following, rows, None]
+        # What follows must not carry the entity on.
+        on = ahead @ self._weights.step[tag::2].T - carry * ahead[:, 2::2]
+        entity[chosen] *= np.where(ends[:, None], self._weights.end[tag::2], on)
+
+
+class Spans(NamedTuple):
+    """Tokens ``first..last`` of the row of each entity."""
+
+    rows: Ints
+    first: Ints
+    last: Ints
+
+
+def spans_of(paths: Ints) -> Spans:
+    """The entities of valid tag sequences ``[batch, time]``, row by row and from left to right."""
+    starts = paths & 1 == 1
+    following = np.zeros_like(paths)
+    following[:, :-1] = paths[:, 1:]
+    ends = (paths > 0) & ((following == 0) | (following & 1 == 1))
+    rows, first = np.nonzero(starts)
+    return Spans(rows, first, np.nonzero(ends)[1])
 
 
 @dataclass(frozen=True, slots=True)

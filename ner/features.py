@@ -106,13 +106,14 @@ class FeatureEncoder:
     def encode(self, words: Sequence[str]) -> NDArray[np.int32]:
         """The feature rows of some words, ``[words, columns]``."""
         rows = [self._remembered(word) if len(word) <= _LONGEST_CACHED else self._row(word) for word in words]
-        return np.array(rows, dtype=np.int32).reshape(len(rows), self.columns)
+        return np.frombuffer(bytearray().join(rows), dtype=np.int32).reshape(len(rows), self.columns)
 
     def knows(self, word: str) -> bool:
         """Whether the word has a row of its own in the vocabulary."""
         return word_key(word, self.settings) in self._ids
 
-    def _row(self, word: str) -> tuple[int, ...]:
+    def _row(self, word: str) -> bytes:
+        # Bytes, because many rows are joined into an array far faster than numbers are.
         case = case_class(word)
         identity = self._ids.get(word_key(word, self.settings), 1 + case)
         # Bucket 0 is left to padding; lone surrogates are legal in a Python string.
@@ -122,7 +123,7 @@ class FeatureEncoder:
             % (self.settings.buckets - 1)
             for name, part in self._parts
         ]
-        return identity, case, *hashed, self._vector_row(word)
+        return np.array((identity, case, *hashed, self._vector_row(word)), dtype=np.int32).tobytes()
 
     def _vector_row(self, word: str) -> int:
         if not self._rows:

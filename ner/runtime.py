@@ -1,4 +1,4 @@
-"""The recogniser at run time: text in, spans with confidence out. NumPy and ONNX Runtime only.
+"""The recogniser at run time: text in, spans with confidence out. NumPy, msgspec and ONNX Runtime only.
 
 Sentences are batched by length, so hardly anything is padding; the network sees true lengths and
 answers the same in any batch. One recogniser may be used by many threads at once.
@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from ner.acquisition import uncertainty
 from ner.bundle import Bundle, open_bundle
-from ner.decode import Ints, Lattice
+from ner.decode import Ints, Lattice, spans_of
 from ner.errors import BundleNotFinite, BundleUnreadable
 from ner.features import VectorTable
 from ner.spans import Span
-from ner.tags import OUTSIDE, chunks, tag_names
+from ner.tags import OUTSIDE, tag_names
 from ner.text import sentences, windows
 from ner.tokens import Token, tokenize
 
@@ -31,8 +32,7 @@ _WINDOW, _CONTEXT = 512, 32
 _ALTERNATIVES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class TokenPrediction:
+class TokenPrediction(Struct, frozen=True, gc=False):
     """One word with its tag and how probable that tag is."""
 
     word: str
@@ -104,7 +104,7 @@ class BlankRecogniser:
 class _Decoded:
     """One sentence with its answer."""
 
-    tags: tuple[str, ...]
+    tags: list[str]
     confidences: list[float]
     spans: list[Span]
     alternatives: list[tuple[tuple[str, float], ...]]
@@ -122,6 +122,7 @@ class BundleRecogniser:
         self._transitions = bundle.transitions
         self._temperature = bundle.config.temperature
         self._tags = tag_names(bundle.config.labels)
+        self._options = (*bundle.config.labels, OUTSIDE)
         self._network = _Network(bundle)
 
     def predict(self, text: str) -> Recognition:
@@ -152,42 +153,38 @@ class BundleRecogniser:
             lattice = Lattice(emissions, lengths, self._transitions, temperature=self._temperature)
             paths, likelihoods = lattice.best_paths()
             marginals = lattice.token_probabilities()
-            rows, steps = np.arange(len(places))[:, None], np.arange(paths.shape[1])
-            chosen = np.minimum(marginals[rows, steps, paths], 1.0)
-            for row, place in enumerate(places):
-                length = int(lengths[row])
-                tags = tuple(self._tags[tag] for tag in paths[row, :length])
-                spans, alternatives = self._spans(sentences[place], tags, lattice, row)
-                results[place] = _Decoded(
-                    tags,
-                    chosen[row, :length].tolist(),
-                    spans,
-                    alternatives,
-                    float(likelihoods[row]),
-                )
+            chosen = np.minimum(np.take_along_axis(marginals, paths[:, :, None], axis=2)[:, :, 0], 1.0)
+            for place, path, confidences, likelihood in zip(
+                places, paths.tolist(), chosen.tolist(), likelihoods.tolist(), strict=True
+            ):
+                length = len(words[place])
+                tags = [self._tags[tag] for tag in path[:length]]
+                results[place] = _Decoded(tags, confidences[:length], [], [], likelihood)
+            self._spans([(sentences[place], results[place]) for place in places], paths, lattice)
         return [results[place] for place in range(len(sentences))]
 
     def _spans(
-        self, sentence: Sequence[Token], tags: Sequence[str], lattice: Lattice, row: int
-    ) -> tuple[list[Span], list[tuple[tuple[str, float], ...]]]:
-        spans, alternatives = [], []
-        for first, stop, label in chunks(tags):
-            entity, outside = lattice.span_probabilities(row, first, stop - 1)
-            options = [(name, float(entity[place])) for place, name in enumerate(self.labels)]
-            confidence = dict(options)[label]
-            rivals = [option for option in options if option[0] != label]
-            rivals.append((OUTSIDE, outside))
-            rivals.sort(key=lambda option: -option[1])
-            start, end = sentence[first].start, sentence[stop - 1].end
-            spans.append(Span(start, end, label, confidence))
-            alternatives.append(tuple(rivals[:_ALTERNATIVES]))
-        return spans, alternatives
+        self, batch: Sequence[tuple[Sequence[Token], _Decoded]], paths: Ints, lattice: Lattice
+    ) -> None:
+        """Add to each sentence of a batch its entities, and what else their words might be."""
+        spans = spans_of(paths)
+        own = paths[spans.rows, spans.first] >> 1
+        probabilities = lattice.span_probabilities(spans)
+        ranking = np.argsort(-probabilities, axis=1, kind="stable")[:, : _ALTERNATIVES + 1]
+        names = self._options
+        for row, first, last, label, numbers, ranked in zip(
+            *(column.tolist() for column in (*spans, own, probabilities, ranking)), strict=True
+        ):
+            sentence, answer = batch[row]
+            answer.spans.append(Span(sentence[first].start, sentence[last].end, names[label], numbers[label]))
+            rivals = [(names[other], numbers[other]) for other in ranked if other != label]
+            answer.alternatives.append(tuple(rivals[:_ALTERNATIVES]))
 
     def _scores(self, batch: Sequence[Sequence[str]]) -> tuple[NDArray[np.float32], Ints]:
         lengths = np.array([len(words) for words in batch], dtype=np.int64)
         features = np.zeros((len(batch), int(lengths.max()), self._encoder.columns), np.int32)
-        for row, words in enumerate(batch):
-            features[row, : len(words)] = self._encoder.encode(words)
+        inside = np.arange(features.shape[1]) < lengths[:, None]
+        features[inside] = self._encoder.encode([word for words in batch for word in words])
         if features.shape[1] <= _WINDOW:
             return self._network.run(features, lengths, self._vectors), lengths
         return self._long_scores(features[0], len(batch[0])), lengths

@@ -14,6 +14,7 @@ from ner.tokens import Token, tokenize
 
 _TERMINALS = frozenset(".!?…。！？।؟")
 _CLOSERS = frozenset("\"')]}”’»")
+_ENDINGS = _TERMINALS | _CLOSERS
 # A line this short is a heading, a list item or a field, not prose wrapped at the margin.
 _SHORT_LINE = 45
 
@@ -27,22 +28,27 @@ def sentences(text: str, *, keep_whole: Sequence[Span] = ()) -> list[list[Token]
     if not tokens:
         return []
     spans = _Cover(keep_whole)
-    found: list[list[Token]] = [[tokens[0]]]
+    sentence = [tokens[0]]
+    found = [sentence]
+    is_one_line = "\n" not in text
     line_start = max(text.rfind("\n", 0, tokens[0].start), 0)
     for previous, token in pairwise(tokens):
-        gap = text[previous.end : token.start]
-        breaks = gap.count("\n")
+        breaks = 0 if is_one_line else text.count("\n", previous.end, token.start)
+        if not breaks and previous.word[0] not in _ENDINGS:
+            sentence.append(token)
+            continue
         ends = (
             breaks > 1
             or (breaks == 1 and previous.end - line_start < _SHORT_LINE)
-            or _ends_sentence(found[-1], token)
+            or _ends_sentence(sentence, token)
         )
         if breaks:
             line_start = token.start
         if ends and not spans.hold(previous.end, token.start):
-            found.append([token])
+            sentence = [token]
+            found.append(sentence)
         else:
-            found[-1].append(token)
+            sentence.append(token)
     return found
 
 

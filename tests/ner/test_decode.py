@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ner.calibrate import ScoredBatch, fit_temperature, negative_log_likelihood
-from ner.decode import Lattice, Transitions, valid_transitions, viterbi
+from ner.decode import Lattice, Spans, Transitions, spans_of, valid_transitions, viterbi
 from ner.tags import chunks, is_iob2, tag_names
 
 NAMES = tag_names(["a", "b"])
@@ -57,8 +57,11 @@ def test_paths_and_probabilities_are_those_of_the_definition(seed: int, temperat
         for place, tag in product(range(length), range(TAGS)):
             share = sum(p for path, p in every.items() if path[place] == tag)
             assert tokens[row, place, tag] == pytest.approx(share, abs=1e-6)
-        for first, last in [(0, 0), (0, length - 1), (length - 1, length - 1)]:
-            entity, outside = lattice.span_probabilities(row, first, last)
+        ends = [(0, 0), (0, length - 1), (length - 1, length - 1)]
+        # Of other rows and lengths beside: they are computed together and must not touch each other.
+        asked = [(row, first, last) for first, last in ends] + [(0, 1, 2), (2, 0, 1), (1, 0, 0)]
+        found = lattice.span_probabilities(Spans(*np.array(asked).T))
+        for (first, last), (*entity, outside) in zip(ends, found, strict=False):
             for number, label in enumerate("ab"):
                 share = sum(
                     p
@@ -99,6 +102,20 @@ def test_the_short_way_to_the_best_path_ends_where_viterbi_does(seed: int, scale
     paths, likelihoods = Lattice(emissions, lengths, moves, temperature=1.3).best_paths()
     assert (paths == viterbi(emissions, lengths, moves)).all()
     assert (likelihoods <= 0).all()
+
+
+def test_the_entities_of_paths_are_those_of_their_tags() -> None:
+    rng = np.random.default_rng(7)
+    paths = viterbi(
+        rng.normal(scale=3, size=(40, 8, TAGS)).astype(np.float32), rng.integers(1, 9, size=40), learned(1)
+    )
+    expected = [
+        (row, first, stop - 1)
+        for row, path in enumerate(paths)
+        for first, stop, _ in chunks([NAMES[tag] for tag in path])
+    ]
+    assert list(zip(*(column.tolist() for column in spans_of(paths)), strict=True)) == expected
+    assert len(expected) > 40
 
 
 def test_padding_changes_nothing() -> None:

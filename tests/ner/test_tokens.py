@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner.tokens import tokenize
+from ner.tokens import _PLAIN, _TOKEN, tokenize
 
 FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467"
 AWKWARD = st.text(
@@ -34,6 +35,15 @@ def test_every_token_is_a_slice_of_the_text_and_together_they_miss_only_separato
         assert not any(char.isalnum() for char in text[place : token.start])
         place = token.end
     assert not any(char.isalnum() for char in text[place:])
+
+
+_THOROUGH = re.compile(_TOKEN.pattern.replace(_PLAIN, "(?!)"), re.VERBOSE)
+
+
+@given(st.text(st.sampled_from("aZé9 .,;'’!-/:@&\n\u0301\u200d\u0e31東"), max_size=40))
+def test_the_short_way_to_a_plain_word_finds_what_the_thorough_one_finds(text: str) -> None:
+    short, thorough = ([match.span() for match in rule.finditer(text)] for rule in (_TOKEN, _THOROUGH))
+    assert short == thorough
 
 
 @given(AWKWARD)
