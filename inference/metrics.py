@@ -23,6 +23,12 @@ LOAD_REFUSED = Counter("model_load_refused", "Bundles refused when loading them.
 OUTPUT_REFUSED = Counter("model_output_refused", "Answers of models withheld as impossible.")
 LOADED = Gauge("ner_recognisers_loaded", "Recognisers in memory, all processes.", multiprocess_mode="livesum")
 CACHED = Counter("ner_cache", "Texts asked about, by whether the answer was remembered.", ["outcome"])
+CASCADED = Counter(
+    "ner_cascade",
+    "Texts that were asked of a cascade: kept by the fast version, handed on, kept because the better one "
+    "failed, or answered without a cascade because none is measured.",
+    ["outcome"],
+)
 RATE_LIMITED = Counter("ner_rate_limited", "Requests refused by the rate limit.")
 RATE_DEGRADED = Counter(
     "ner_rate_limit_degraded", "Requests limited by this process alone, Redis being away."

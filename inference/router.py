@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from corpus.models import Project
+from inference import metrics
 from inference.circuit import circuits
 from inference.engine import Serving, engine
 from inference.errors import MissingScope, NoModelFits
+from inference.handovers import Cascade, handovers
 from inference.latency import Latency, latencies
 from inference.models import ApiKey, Deployment
-from inference.selectors import version_named, version_of_family
+from inference.selectors import CHOSEN_AMONG, version_named, version_of_family
 from inference.shares import arm_of, shares_of
 
 AUTO = "auto"
-Strategy = Literal["intelligent", "performance", "speed", "accuracy"]
+Strategy = Literal["intelligent", "performance", "speed", "accuracy", "cascade"]
 _SLOTS = frozenset(Deployment.Slot.values)
-#: What the router may choose among, in the order in which one stands in for another.
-_CHOSEN_AMONG = (Deployment.Slot.CHAMPION, Deployment.Slot.SPEED, Deployment.Slot.BACKUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Choice:
     reason: str
     candidates: Sequence[Candidate] = field(default=())
     is_fitting: bool = True
+    cascade: Cascade | None = None
+    """Where set, `serving` answers first, and only what it is sure of."""
 
     def others(self) -> list[Candidate]:
         """What could have answered too."""
@@ -119,8 +121,14 @@ def _weighed(project: Project, demands: Demands) -> Choice:
         told = "; ".join(f"{one.serving.version}: {', '.join(one.objections)}" for one in candidates)
         raise NoModelFits(pointer="/model", objections=told)
     strategy = demands.strategy or "performance"
-    chosen = _best(fitting or candidates, strategy)
     reason = _REASONS[strategy]
+    if strategy == "cascade" and fitting:
+        cascade = _cascade(project, fitting, demands)
+        if isinstance(cascade, Cascade):
+            return Choice(cascade.first, reason, candidates, cascade=cascade)
+        metrics.CASCADED.labels(outcome="no_cascade").inc()
+        reason = f"no cascade: {cascade}; the best F1 of those that meet what was asked for answers"
+    chosen = _best(fitting or candidates, strategy)
     if not fitting:
         reason = f"none meets what was asked for; {reason} stands in"
     return Choice(chosen.serving, reason, candidates, is_fitting=bool(fitting))
@@ -131,7 +139,31 @@ _REASONS = {
     "performance": "the project's champion, or the next in its place",
     "speed": "the fastest of those that meet what was asked for",
     "accuracy": "the best F1",
+    "cascade": "the fastest of those that meet what was asked for, and where it is unsure the best",
 }
+
+
+def _cascade(project: Project, fitting: Sequence[Candidate], demands: Demands) -> Cascade | str:
+    """The fastest and the best of those that fit, in turn; or why that would not do."""
+    first, second = _best(fitting, "speed"), _best(fitting, "accuracy")
+    if first is second:
+        return f"{first.serving.version} is both the fastest and the best"
+    if first.latency is None or second.latency is None:
+        return "no latency was measured yet"
+    both = first.latency.p95_ms + second.latency.p95_ms
+    if demands.max_latency_ms is not None and both > demands.max_latency_ms:
+        return f"both in turn take up to {both:.1f} ms for this length, above {demands.max_latency_ms:g} ms"
+    known = handovers.between(project=project, first=first.serving.version, second=second.serving.version)
+    if known.handover is None:
+        return known.why_not
+    typical = first.latency.p50_ms + known.handover.share * second.latency.p50_ms
+    if typical >= second.latency.p50_ms:
+        return (
+            f"{first.serving.version} would hand on {known.handover.share:.0%} of the texts, and both take "
+            f"{typical:.2f} ms for a typical text where {second.serving.version} alone takes "
+            f"{second.latency.p50_ms:.2f} ms"
+        )
+    return Cascade(first.serving, second.serving, known.handover, known.on)
 
 
 def _best(candidates: Sequence[Candidate], strategy: Strategy) -> Candidate:
@@ -150,7 +182,7 @@ def _servings(project: Project) -> list[Serving]:
     """What a project's slots serve, each version once."""
     slots = engine.slots(project_id=project.pk)
     found: dict[int, Serving] = {}
-    for slot in _CHOSEN_AMONG:
+    for slot in CHOSEN_AMONG:
         if slot in slots:
             found.setdefault(slots[slot].version.pk, slots[slot])
     return list(found.values())

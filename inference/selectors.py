@@ -19,6 +19,9 @@ from inference.stream import stream
 
 Slot = Deployment.Slot
 
+#: What the router may choose among, in the order in which one stands in for another.
+CHOSEN_AMONG = (Slot.CHAMPION, Slot.SPEED, Slot.BACKUP)
+
 
 def deployment_of(project: Project, slot: str = Slot.CHAMPION) -> Deployment | None:
     """What a slot of a project points at, with both versions."""
@@ -130,6 +133,24 @@ def _exams(versions: Sequence[ModelVersion]) -> QuerySet[Evaluation]:
     """The newest exam of each version on a test set."""
     exams = Evaluation.objects.filter(version__in=versions, kind=Evaluation.Kind.TEST)
     return exams.order_by("version_id", "-created_at").distinct("version_id")
+
+
+def exams_shared(
+    *, project: Project, first: ModelVersion, second: ModelVersion
+) -> tuple[Evaluation, Evaluation] | None:
+    """The newest exam that both versions sat and told how unsure they were, without its report.
+
+    On the project's own texts where there is one, else on the general ones.
+    """
+    theirs = Q(kind=Evaluation.Kind.TEST, project=project) | Q(kind=Evaluation.Kind.GENERAL)
+    told = Evaluation.objects.filter(theirs, report__has_key="uncertainties").defer("report")
+    both = told.filter(
+        version=second, set_fingerprint__in=told.filter(version=first).values("set_fingerprint")
+    )
+    newest = both.filter(kind=Evaluation.Kind.TEST).first() or both.first()
+    if newest is None:
+        return None
+    return told.get(version=first, set_fingerprint=newest.set_fingerprint), newest
 
 
 def shares_in(project: Project) -> dict[str, float]:

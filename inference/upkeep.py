@@ -1,4 +1,4 @@
-"""What a web process does beside answering: follow promotions, note which keys are in use.
+"""What a web process does beside answering: follow promotions and exams, note which keys are in use.
 
 One thread per process, off the request path. A process made by fork starts its own.
 """
@@ -15,10 +15,12 @@ from django.db import close_old_connections, connection
 
 from inference.authentication import key_ring
 from inference.engine import engine
+from inference.handovers import handovers
 
 log = structlog.get_logger(__name__)
 
 _KEYS_EVERY_SECONDS = 60.0
+_EXAMS_EVERY_SECONDS = 10.0
 
 
 class Upkeep:
@@ -26,7 +28,7 @@ class Upkeep:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
-        self._keys_at = 0.0
+        self._keys_at = self._exams_at = 0.0
 
     def start(self) -> None:
         """Load what is deployed and keep following it, in this process and in what it forks."""
@@ -53,6 +55,9 @@ class Upkeep:
             if time.monotonic() - self._keys_at >= _KEYS_EVERY_SECONDS:
                 self._keys_at = time.monotonic()
                 key_ring.used_flush()
+            if time.monotonic() - self._exams_at >= _EXAMS_EVERY_SECONDS:
+                self._exams_at = time.monotonic()
+                handovers.refresh()
         except Exception as error:  # noqa: BLE001  (a thread that dies would leave this process behind for good)
             log.warning("upkeep failed", error=type(error).__name__)
             connection.close()

@@ -118,7 +118,8 @@ class ErrorExample:
 class EvalReport:
     """Scores of one model on one set of texts.
 
-    `documents` holds (tp, fp, fn) by label for each text, in order: what a paired comparison needs.
+    `documents` holds (tp, fp, fn) by label for each text, in order: what a paired comparison needs. So does
+    `uncertainties` how unsure the model was of each, where it said so: what a cascade needs.
     """
 
     micro: Scores
@@ -127,6 +128,7 @@ class EvalReport:
     calibration: Calibration | None
     documents: tuple[DocumentCounts, ...]
     examples: tuple[ErrorExample, ...] = ()
+    uncertainties: tuple[float, ...] = ()
 
     @property
     def macro_f1(self) -> float:
@@ -152,6 +154,8 @@ class EvalReport:
             body["documents"] = [
                 {label: list(counts) for label, counts in document.items()} for document in self.documents
             ]
+            if self.uncertainties:
+                body["uncertainties"] = [round(number, 6) for number in self.uncertainties]
         if examples:
             body["examples"] = [asdict(example) for example in self.examples]
         return body
@@ -176,6 +180,7 @@ class EvalReport:
                 for document in body.get("documents", ())
             ),
             examples=tuple(ErrorExample(**example) for example in body.get("examples", ())),
+            uncertainties=tuple(body.get("uncertainties", ())),
         )
 
 
@@ -184,9 +189,10 @@ def evaluate(
     predicted: Sequence[Iterable[Span]],
     *,
     examples_per_class: int = 5,
+    uncertainties: Sequence[float] = (),
 ) -> EvalReport:
     """Compare predicted with true spans, text by text."""
-    if len(gold) != len(predicted):
+    if len(gold) != len(predicted) or len(uncertainties) not in (0, len(gold)):
         raise WrongCount(gold=len(gold), predicted=len(predicted))
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     errors: Counter[ErrorClass] = Counter()
@@ -217,6 +223,7 @@ def evaluate(
         calibration=_calibration(judged),
         documents=tuple(documents),
         examples=tuple(shown),
+        uncertainties=tuple(uncertainties),
     )
 
 

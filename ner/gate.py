@@ -100,7 +100,7 @@ def judge(
     golden_failures: Sequence[GoldenFailure] = (),
 ) -> GateDecision:
     """Judge a candidate against the champion on the frozen test set, and on the general set."""
-    _require_same_texts(champion, candidate)
+    require_same_texts(champion, candidate)
     change = paired_bootstrap(
         champion.per_document,
         candidate.per_document,
@@ -115,7 +115,7 @@ def judge(
         *_labels_kept(champion, candidate, policy),
     ]
     if base_champion is not None and base_candidate is not None:
-        _require_same_texts(base_champion, base_candidate)
+        require_same_texts(base_champion, base_candidate)
         reasons.append(_not_forgotten(base_champion, base_candidate, policy))
     if size_bytes is not None and policy.max_size_mb is not None:
         reasons.append(_small_enough(size_bytes, policy.max_size_mb))
@@ -131,7 +131,8 @@ def judge(
     )
 
 
-def _require_same_texts(champion: EvalReport, candidate: EvalReport) -> None:
+def require_same_texts(champion: EvalReport, candidate: EvalReport) -> None:
+    """Raise ReportsDiffer where two reports cannot be of the same labelled texts."""
     if len(champion.documents) != len(candidate.documents):
         raise ReportsDiffer(what="number of texts")
     for ours, theirs in zip(champion.per_document, candidate.per_document, strict=True):

@@ -233,6 +233,13 @@ class Env(BaseModel):
     prediction_recording: Literal["durable", "stream"] = Field(
         "durable", validation_alias="PREDICTION_RECORDING", description="durable or stream"
     )
+    cascade_margin: float = Field(
+        0.01,
+        ge=0,
+        le=0.5,
+        validation_alias="CASCADE_MARGIN",
+        description="how much F1 a cascade may lose against its better version, 0 to 0.5",
+    )
     webhook_allow_http: bool = Field(
         False, validation_alias="WEBHOOK_ALLOW_HTTP", description="true or false"
     )

@@ -37,6 +37,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": 15.0,
         "options": {"expires": 60},
     },
+    "exams of the versions that share callers": {
+        "task": "retraining.tasks.slots_examine",
+        "schedule": 120.0,
+        "options": {"expires": 120},
+    },
     "imports and exports that no worker has seen, dead ones": {
         "task": "labeling.tasks.jobs_sweep",
         "schedule": 10.0,

@@ -209,6 +209,8 @@ JOB_KEEP_DAYS = ENV.job_keep_days
 PREDICTION_RECORDING = ENV.prediction_recording
 #: So much may wait in Redis; what comes then is a row before it is told.
 STREAM_LIMIT_BYTES = 64 * 1024 * 1024
+#: So much F1 a cascade may lose against its better version, to hand on fewer texts.
+CASCADE_MARGIN = ENV.cascade_margin
 #: Where webhooks may lead, besides the public internet by https (webhooks/addresses.py).
 WEBHOOK_ALLOW_HTTP = ENV.webhook_allow_http
 WEBHOOK_PORTS = frozenset(ENV.webhook_ports)

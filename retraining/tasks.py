@@ -30,6 +30,14 @@ def runs_sweep() -> None:
 
 
 @shared_task
+def slots_examine() -> None:
+    """What a cascade of the versions that serve needs to have been measured."""
+    from retraining.services import slots_examine as examine
+
+    examine()
+
+
+@shared_task
 def leftovers_sweep() -> None:
     """Remove what killed trainings left on the disk."""
     from retraining.services import leftovers_sweep as sweep

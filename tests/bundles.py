@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ def tiny_bundle(
     labels: Sequence[str] = BASE_LABELS,
     family: str = "baseline",
     sureness: float = 6.0,
+    unsure_of: Collection[str] = (),
     f1: float | None = None,
 ) -> Path:
     """Write a bundle that gives each known word its tag and calls every other word outside."""
@@ -43,6 +44,9 @@ def tiny_bundle(
     table[:FIRST_WORD, 0] = sureness
     for row, tag in enumerate(words.values()):
         table[FIRST_WORD + row, tags.index(tag)] = sureness
+    for row, word in enumerate(words):
+        if word in unsure_of:
+            table[FIRST_WORD + row] *= 0.5
     config = ModelConfig(
         family=family,
         architecture=Architecture(word_dim=len(tags), layers=(), output="softmax"),

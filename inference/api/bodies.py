@@ -34,6 +34,15 @@ Text = Annotated[
         extra_json_schema={"minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": "^[^\\u0000]*$"},
     ),
 ]
+Strategy = Annotated[
+    Literal["intelligent", "performance", "speed", "accuracy", "cascade"],
+    Meta(
+        description="`intelligent`: the best F1 of those that meet the demands; `performance`: the "
+        "champion, or the next in its place; `speed`: the fastest; `accuracy`: the best F1 at any speed; "
+        "`cascade`: the fastest, and where it is unsure of a text the best, from a measured uncertainty on "
+        "(where none is measured, as `accuracy`)."
+    ),
+]
 ProjectSlug = Annotated[str, Meta(max_length=50, description="The key's own project; another is refused.")]
 
 
@@ -51,6 +60,9 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True):
     store: Annotated[
         bool, Meta(description="Keep text and answer; without, there is no `prediction_id` for feedback.")
     ] = True
+    routing_strategy: Annotated[
+        Strategy | None, Meta(description="With `auto`: how the version is chosen, if not by the shares.")
+    ] = None
     subject: Annotated[
         str,
         Meta(
@@ -88,7 +100,8 @@ class PredictRequest(Routed, forbid_unknown_fields=True, kw_only=True):
     """One text to recognise."""
 
     speed_priority: Annotated[
-        bool, Meta(description="With `auto`: the fastest version, by what was measured, not the champion.")
+        bool,
+        Meta(description="With `auto`: the fastest version; short for the `routing_strategy` `speed`."),
     ] = False
     include_metrics: Annotated[bool, Meta(description="Tell where the time went.")] = False
 
@@ -99,13 +112,7 @@ class RouteRequest(Routed, forbid_unknown_fields=True, kw_only=True):
     """One text to recognise, and how the version is to be chosen."""
 
     text: Text
-    routing_strategy: Annotated[
-        Literal["intelligent", "performance", "speed", "accuracy"],
-        Meta(
-            description="`intelligent`: the best F1 of those that meet the demands; `performance`: the "
-            "champion, or the next in its place; `speed`: the fastest; `accuracy`: the best F1 at any speed."
-        ),
-    ] = "intelligent"
+    routing_strategy: Strategy = "intelligent"
     fallback_enabled: Annotated[
         bool, Meta(description="Where no version meets the demands: let the nearest answer; else 409.")
     ] = True
@@ -125,12 +132,44 @@ class BatchRequest(Options, forbid_unknown_fields=True, kw_only=True):
     ]
 
 
+class CascadePart(Struct, kw_only=True):
+    """One of the two versions of a cascade, and what it did for this request."""
+
+    model_version: str
+    slot: str
+    f1_score: Annotated[float | None, Meta(description="In the exam that the threshold was measured in.")]
+    texts: Annotated[int, Meta(description="So many texts it was asked about.")]
+    recognition_ms: Annotated[float, Meta(description="It took so long for each of them.")]
+
+
+class CascadeTold(Struct, kw_only=True):
+    """How two versions shared the texts, and by which measurement. With the strategy `cascade`."""
+
+    first: CascadePart
+    second: CascadePart
+    uncertainty: Annotated[
+        float | None, Meta(description="How unsure the first was of the text; null for a batch.")
+    ]
+    threshold: Annotated[float, Meta(description="From this uncertainty on a text is handed on.")]
+    handed_on: Annotated[int, Meta(description="So many texts of this request were.")]
+    measured_on: Annotated[str, Meta(examples=["the project's test texts"])]
+    measured_texts: int
+    measured_share: Annotated[float, Meta(description="The part of those texts that was handed on.")]
+    measured_f1: Annotated[float, Meta(description="Of both together, on those texts.")]
+    margin: Annotated[
+        float, Meta(description="So much F1 against the second alone the threshold was allowed to cost.")
+    ]
+
+
 class RoutingDecision(Struct, kw_only=True):
     """Which model answered, and why."""
 
     requested: str
     slot: str
     reason: str
+    cascade: Annotated[CascadeTold, Meta(description="Where two versions shared the texts.")] | UnsetType = (
+        UNSET
+    )
 
 
 class Alternative(Struct, kw_only=True):
@@ -215,6 +254,9 @@ class BatchItem(Found, kw_only=True):
     index: int
     id: str
     status: Literal["ok", "error"]
+    model_version: Annotated[
+        str | None, Meta(description="Which version answered; null for an error.", examples=["flagship@1"])
+    ]
     prediction_id: UUID | None
     processing_time_ms: float
     error: ItemError | UnsetType = UNSET
@@ -233,7 +275,9 @@ class BatchResponse(Struct, kw_only=True):
     ]
     routing_decision: RoutingDecision
     offset_unit: OffsetUnit
-    f1_score: float | None
+    f1_score: Annotated[
+        float | None, Meta(description="Of the version that answered; null where two did, or unmeasured.")
+    ]
     processing_time_ms: float
     average_time_ms: float
     request_id: str

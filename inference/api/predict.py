@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
@@ -17,21 +17,17 @@ from corpus.errors import DomainError, FieldRequired
 from corpus.services import text_check
 from inference import metrics
 from inference.api.bodies import (
-    Alternative,
     BatchItem,
     BatchRequest,
     BatchResponse,
     ItemError,
-    Notice,
     Options,
     PredictRequest,
     PredictResponse,
     RouteRequest,
     RouteResponse,
-    RoutingDecided,
-    RoutingDecision,
-    Timing,
 )
+from inference.api.decisions import Spent, answered, decided, decision, timing, warnings
 from inference.authentication import Caller
 from inference.errors import (
     BatchEmpty,
@@ -42,20 +38,11 @@ from inference.errors import (
     OtherProject,
 )
 from inference.formats import found_in
-from inference.latency import Latency, latencies
 from inference.models import ApiKey, Deployment
 from inference.router import AUTO, Choice, Demands, choose, stand_in
 from inference.services import Answer, prediction_make
 from inference.wire import texts_cost
 from ner.masking import masked
-
-
-class _Spent(NamedTuple):
-    """Milliseconds of one answer."""
-
-    routing_ms: float
-    recognition_ms: float
-    recording_ms: float
 
 
 class _OneText(APIView):
@@ -70,17 +57,19 @@ class _OneText(APIView):
 
     def answer(
         self, request: Request, asked: PredictRequest | RouteRequest, demands: Demands
-    ) -> tuple[Choice, dict[str, Any], _Spent]:
-        """The version that answered, the fields of the answer, and where the time went."""
+    ) -> tuple[Choice, Answer, dict[str, Any], Spent]:
+        """The version that answered, its answer, the fields to tell, and where the time went."""
         started = time.perf_counter()
         text_check(asked.text, limit=settings.LIMITS["predict_characters"])
         with metrics.measured("predict"):
             choice = _choose(request, asked, demands)
             routing_ms = _milliseconds(started)
             choice, answer = _ask_in_turn(request, asked, choice)
+            choice = answered(choice, [answer])
             asked_ms = _milliseconds(started) - routing_ms
         return (
             choice,
+            answer,
             {
                 **_found(request, answer, asked),
                 "model_used": choice.serving.version.family,
@@ -90,9 +79,9 @@ class _OneText(APIView):
                 "f1_score": choice.serving.f1,
                 "request_id": _request_id(request),
                 "prediction_id": answer.prediction_id,
-                "warnings": _warnings(asked, choice),
+                "warnings": warnings(asked, choice),
             },
-            _Spent(routing_ms, answer.latency_ms, max(asked_ms - answer.latency_ms, 0.0)),
+            Spent(routing_ms, answer.latency_ms, max(asked_ms - answer.latency_ms, 0.0)),
         )
 
 
@@ -109,16 +98,16 @@ class PredictView(_OneText):
         demands = Demands(
             characters=len(asked.text),
             subject=asked.subject or asked.text,
-            strategy="speed" if asked.speed_priority else None,
+            strategy=asked.routing_strategy or ("speed" if asked.speed_priority else None),
             max_latency_ms=asked.max_latency_ms,
             min_accuracy=asked.min_accuracy,
         )
-        choice, fields, spent = self.answer(request, asked, demands)
+        choice, answer, fields, spent = self.answer(request, asked, demands)
         return Response(
             PredictResponse(
                 **fields,
-                routing_decision=_decision(asked, choice),
-                metrics=_timing(asked, choice, spent) if asked.include_metrics else UNSET,
+                routing_decision=decision(asked, choice, [answer]),
+                metrics=timing(asked, choice, spent) if asked.include_metrics else UNSET,
             )
         )
 
@@ -141,12 +130,12 @@ class RouteView(_OneText):
             min_accuracy=asked.min_accuracy,
             may_fall_back=asked.fallback_enabled,
         )
-        choice, fields, spent = self.answer(request, asked, demands)
+        choice, answer, fields, spent = self.answer(request, asked, demands)
         f1, took = fields["f1_score"], fields["processing_time_ms"]
         return Response(
             RouteResponse(
                 **fields,
-                routing_decision=_decided(asked, choice, spent),
+                routing_decision=decided(asked, choice, answer, spent),
                 sla_met=(asked.max_latency_ms is None or took <= asked.max_latency_ms)
                 and (asked.min_accuracy is None or (f1 or 0.0) >= asked.min_accuracy),
             )
@@ -175,16 +164,19 @@ class BatchView(APIView):
         items = _items(asked.texts)
         good = {item.index: text for item, text in items if isinstance(text, str)}
         with metrics.measured("batch"):
-            # One version for all of them: a true batch has one model.
-            choice = _choose(request, asked, Demands(subject=asked.subject or next(iter(good.values()), "")))
+            # One version for all of them: a true batch has one model. (A cascade is two of them in turn.)
+            choice = _choose(request, asked, _demands(asked, list(good.values())))
             answers = dict(zip(good, _ask(request, asked, choice, list(good.values())), strict=True))
+            choice = answered(choice, list(answers.values()))
         for item, _ in items:
             answer = answers.get(item.index)
             if answer is not None:
+                item.model_version = str(answer.serving.version)
                 item.prediction_id = answer.prediction_id
                 item.processing_time_ms = round(answer.latency_ms, 3)
                 for name, value in _found(request, answer, asked).items():
                     setattr(item, name, value)
+        used = list(dict.fromkeys(str(answer.serving.version) for answer in answers.values()))
         elapsed = _milliseconds(started)
         return Response(
             BatchResponse(
@@ -192,21 +184,30 @@ class BatchView(APIView):
                 results=[item for item, _ in items],
                 count=len(items),
                 failed=len(items) - len(good),
-                models_used=[str(choice.serving.version)] if good else [],
+                models_used=used,
                 average_confidence=_average_confidence(list(answers.values())),
-                routing_decision=_decision(asked, choice),
+                routing_decision=decision(asked, choice, list(answers.values())),
                 offset_unit=asked.offset_unit,
-                f1_score=choice.serving.f1,
+                f1_score=choice.serving.f1 if len(used) <= 1 else None,
                 processing_time_ms=elapsed,
                 average_time_ms=round(elapsed / len(items), 3),
                 request_id=_request_id(request),
-                warnings=_warnings(asked, choice),
+                warnings=warnings(asked, choice),
             )
         )
 
 
 def _missing(field: str) -> Any:
     raise FieldRequired(pointer=f"/{field}", field=field)
+
+
+def _demands(asked: BatchRequest, texts: list[str]) -> Demands:
+    """What a batch asks: for a text of the mean length, by whoever sent the first."""
+    return Demands(
+        characters=sum(map(len, texts)) // max(len(texts), 1),
+        subject=asked.subject or next(iter(texts), ""),
+        strategy=asked.routing_strategy,
+    )
 
 
 def _choose(request: Request, asked: Options, demands: Demands) -> Choice:
@@ -247,6 +248,7 @@ def _ask(request: Request, asked: Options, choice: Choice, texts: list[str]) -> 
         api_key=caller.key,
         request_id=_request_id(request),
         serving=choice.serving,
+        cascade=choice.cascade,
         thresholds=caller.rules.thresholds,
         min_confidence=asked.min_confidence,
         language=asked.language,
@@ -264,7 +266,14 @@ def _items(texts: list[Any]) -> list[tuple[BatchItem, str | None]]:
     items: list[tuple[BatchItem, str | None]] = []
     seen: set[str] = set()
     for index, given in enumerate(texts):
-        item = BatchItem(index=index, id=str(index), status="ok", prediction_id=None, processing_time_ms=0.0)
+        item = BatchItem(
+            index=index,
+            id=str(index),
+            status="ok",
+            model_version=None,
+            prediction_id=None,
+            processing_time_ms=0.0,
+        )
         text: str | None = None
         try:
             item.id, text = _item_read(given, index)
@@ -305,65 +314,6 @@ def _found(request: Request, answer: Answer, asked: Options) -> dict[str, Any]:
         personal = cast(Caller, request.user).rules.personal
         found["masked_text"] = masked(answer.text, answer.recognition.spans, personal)
     return found
-
-
-def _decision(asked: Options, choice: Choice) -> RoutingDecision:
-    return RoutingDecision(requested=asked.model, slot=choice.serving.slot, reason=choice.reason)
-
-
-def _timing(asked: PredictRequest, choice: Choice, spent: _Spent) -> Timing:
-    return Timing(
-        routing_ms=spent.routing_ms,
-        recognition_ms=round(spent.recognition_ms, 3),
-        recording_ms=round(spent.recording_ms, 3),
-        **_usual(asked, choice),
-    )
-
-
-def _usual(asked: PredictRequest | RouteRequest, choice: Choice) -> dict[str, float | None]:
-    return _percentiles(latencies.of(choice.serving.version.sha256, characters=len(asked.text)))
-
-
-def _percentiles(latency: Latency | None) -> dict[str, float | None]:
-    return {
-        "p50_ms": round(latency.p50_ms, 3) if latency else None,
-        "p95_ms": round(latency.p95_ms, 3) if latency else None,
-    }
-
-
-def _decided(asked: RouteRequest, choice: Choice, spent: _Spent) -> RoutingDecided:
-    return RoutingDecided(
-        requested=asked.model,
-        slot=choice.serving.slot,
-        reason=choice.reason,
-        selected_model=str(choice.serving.version),
-        strategy=asked.routing_strategy,
-        **_usual(asked, choice),
-        alternatives_considered=[
-            Alternative(
-                model_version=str(one.serving.version),
-                slot=one.serving.slot,
-                f1_score=one.serving.f1,
-                why_not="; ".join(one.objections),
-                **_percentiles(one.latency),
-            )
-            for one in choice.others()
-        ],
-        decision_time_ms=spent.routing_ms,
-    )
-
-
-def _warnings(asked: Options, choice: Choice) -> list[Notice]:
-    ours = choice.serving.language
-    wanted = asked.language.partition("-")[0].lower()
-    if not wanted or not ours or wanted == ours:
-        return []
-    return [
-        Notice(
-            code="language_unsupported",
-            detail=f"The text is said to be {wanted}; this model was trained on {ours} and may miss much.",
-        )
-    ]
 
 
 def _average_confidence(answers: list[Answer]) -> float | None:

@@ -76,6 +76,14 @@ class Evaluation(models.Model):
         GOLDEN = "golden", _("Golden set")
 
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evaluations")
+    project = models.ForeignKey(
+        Project,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="evaluations",
+        help_text=_("Whose texts; none for the general set."),
+    )
     kind = models.CharField(max_length=10, choices=Kind.choices)
     set_fingerprint = models.CharField(max_length=64)
     documents = models.PositiveIntegerField()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +18,8 @@ from corpus.services import Row, rows_copy
 from inference import metrics
 from inference.cache import recognition_cache
 from inference.engine import Serving, engine
+from inference.errors import ModelUnsound
+from inference.handovers import Cascade
 from inference.models import ApiKey, Deployment, ModelVersion, Prediction
 from inference.recorder import COLUMNS, recorder
 from ner.runtime import Recognition
@@ -34,6 +36,17 @@ class Answer:
     serving: Serving
     recognition: Recognition
     latency_ms: float
+    tried: Tried | None = None
+    """The first of a cascade, where it was unsure of this text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A version whose own answer was too unsure to be the last word."""
+
+    serving: Serving
+    uncertainty: float
+    latency_ms: float
 
 
 def prediction_make(
@@ -44,6 +57,7 @@ def prediction_make(
     request_id: str = "",
     slot: str = Deployment.Slot.CHAMPION,
     serving: Serving | None = None,
+    cascade: Cascade | None = None,
     thresholds: Mapping[str, float] | None = None,
     min_confidence: float = 0.0,
     language: str = "",
@@ -51,21 +65,24 @@ def prediction_make(
 ) -> list[Answer]:
     """Recognise texts in true batches and keep each answer as a row, all of them or none.
 
-    The slot's version answers unless `serving` names another. Spans below their label's threshold or
+    The slot's version answers unless `serving` names another; with a `cascade` its first does, and its second
+    what the first is unsure of. Only the last word on a text is kept. Spans below their label's threshold or
     below `min_confidence` are in neither the answer nor the row: both say the same.
     """
     started = time.perf_counter()
     chosen = serving or engine.serving(project_id=project.pk, slot=slot)
-    recognised = (
-        recognition_cache.recognise(chosen.version.sha256, texts, chosen.recognise)
-        if store
-        else chosen.recognise(texts)
-    )
-    found = [confident(recognition, thresholds or {}, min_confidence) for recognition in recognised]
+    recognised = _recognise(chosen, texts, store=store)
     latency_ms = (time.perf_counter() - started) * 1000 / max(len(texts), 1)
+    words = [Answer(None, text, chosen, one, latency_ms) for text, one in zip(texts, recognised, strict=True)]
+    if cascade is not None:
+        words = _handed_on(words, cascade, store=store)
     answers = [
-        Answer(uuid.uuid4() if store else None, text, chosen, recognition, latency_ms)
-        for text, recognition in zip(texts, found, strict=True)
+        replace(
+            answer,
+            prediction_id=uuid.uuid4() if store else None,
+            recognition=confident(answer.recognition, thresholds or {}, min_confidence),
+        )
+        for answer in words
     ]
     if store:
         _keep(
@@ -78,7 +95,8 @@ def prediction_make(
                 language=language,
             )
         )
-    metrics.PREDICTED.labels(slot=chosen.slot or "named").inc(len(texts))
+    for slot_answering, count in Counter(answer.serving.slot for answer in answers).items():
+        metrics.PREDICTED.labels(slot=slot_answering or "named").inc(count)
     metrics.ENTITIES.inc(sum(len(answer.recognition.spans) for answer in answers))
     return answers
 
@@ -184,6 +202,43 @@ def confident(
         spans=tuple(recognition.spans[index] for index in kept),
         alternatives=tuple(recognition.alternatives[index] for index in kept),
     )
+
+
+def _recognise(serving: Serving, texts: Sequence[str], *, store: bool) -> list[Recognition]:
+    if not store:
+        return serving.recognise(texts)
+    return recognition_cache.recognise(serving.version.sha256, texts, serving.recognise)
+
+
+def _handed_on(answers: list[Answer], cascade: Cascade, *, store: bool) -> list[Answer]:
+    """The answers, those of the second for what the first is unsure of: all of these in one batch.
+
+    Where the second gives none that can be right, the first's stand: they are sound, if unsure.
+    """
+    threshold = cascade.handover.threshold
+    unsure = [place for place, one in enumerate(answers) if one.recognition.uncertainty >= threshold]
+    metrics.CASCADED.labels(outcome="kept").inc(len(answers) - len(unsure))
+    if not unsure:
+        return answers
+    started = time.perf_counter()
+    try:
+        better = _recognise(cascade.second, [answers[place].text for place in unsure], store=store)
+    except ModelUnsound:
+        metrics.CASCADED.labels(outcome="second_failed").inc(len(unsure))
+        return answers
+    metrics.CASCADED.labels(outcome="handed_on").inc(len(unsure))
+    latency_ms = (time.perf_counter() - started) * 1000 / len(unsure)
+    last = list(answers)
+    for place, recognition in zip(unsure, better, strict=True):
+        first = answers[place]
+        last[place] = replace(
+            first,
+            serving=cascade.second,
+            recognition=recognition,
+            latency_ms=first.latency_ms + latency_ms,
+            tried=Tried(first.serving, first.recognition.uncertainty, first.latency_ms),
+        )
+    return last
 
 
 def _keep(rows: list[Row]) -> None:

@@ -137,14 +137,26 @@ def base_models_load(*, actor: Actor) -> list[ModelVersion]:
 
 
 def evaluation_record(
-    *, version: ModelVersion, kind: str, set_fingerprint: str, report: EvalReport
+    *,
+    version: ModelVersion,
+    kind: str,
+    set_fingerprint: str,
+    report: EvalReport,
+    project: Project | None = None,
 ) -> Evaluation:
-    """Keep the certificate of one exam; the same version on the same set again is the first one."""
+    """Keep the certificate of one exam; the same version on the same set again is the first one.
+
+    Only one that says how unsure the version was of each text takes the place of one that does not.
+    """
+    if report.uncertainties:
+        kept = Evaluation.objects.filter(version=version, set_fingerprint=set_fingerprint)
+        kept.exclude(report__has_key="uncertainties").delete()
     evaluation, _ = Evaluation.objects.get_or_create(
         version=version,
         set_fingerprint=set_fingerprint,
         defaults={
             "kind": Evaluation.Kind(kind),
+            "project": project,
             "documents": len(report.documents),
             "precision": report.micro.precision,
             "recall": report.micro.recall,

@@ -1,6 +1,7 @@
 """Use cases of retraining: freeze, queue, train, judge, promote."""
 
 from retraining.services.base_corpora import base_corpus_examples, base_corpus_import
+from retraining.services.exams import slots_examine
 from retraining.services.execution import run_execute
 from retraining.services.leftovers import leftovers_sweep
 from retraining.services.policies import policies_check, policy_change, policy_check
@@ -21,6 +22,7 @@ __all__ = [
     "run_execute",
     "run_queue",
     "runs_sweep",
+    "slots_examine",
     "tracking_sync",
     "training_set_examples",
     "training_set_freeze",

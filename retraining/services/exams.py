@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import numpy as np
+import structlog
 from django.conf import settings
 
+from corpus.models import Project
 from inference.engine import recogniser_for
-from inference.models import Evaluation, ModelVersion
+from inference.errors import ModelLoading
+from inference.models import Deployment, Evaluation, ModelVersion
+from inference.selectors import CHOSEN_AMONG
 from inference.services import evaluation_record
+from ner.errors import BundleRefused
 from ner.evaluate import EvalReport, evaluate
 from ner.formats import read_examples
 from ner.gate import GateDecision, GatePolicy, judge
@@ -20,6 +28,8 @@ from ner.spans import Example, Span
 from retraining.models import RetrainPolicy, TrainingSet
 from retraining.services.sets import label_names, training_set_examples
 from retraining.splits import Split
+
+log = structlog.get_logger(__name__)
 
 #: So many texts are timed one by one, after as many were answered: enough for a 95th percentile.
 _TIMED_TEXTS = 200
@@ -36,6 +46,7 @@ class Exam:
     fingerprint: str
     examples: tuple[Example, ...]
     labels: frozenset[str]
+    project: Project | None = None
 
 
 def exam_of_project(*, training_set: TrainingSet) -> Exam:
@@ -45,6 +56,7 @@ def exam_of_project(*, training_set: TrainingSet) -> Exam:
         fingerprint=training_set.test_fingerprint,
         examples=tuple(training_set_examples(training_set=training_set, split=Split.TEST)),
         labels=frozenset(label_names(training_set.label_set)),
+        project=training_set.project,
     )
 
 
@@ -63,10 +75,55 @@ def exam_in_general() -> Exam:
 def exam_sit(*, exam: Exam, version: ModelVersion) -> EvalReport:
     """Score a version on an exam and keep the certificate."""
     recognitions = recogniser_for(version).predict_many([example.text for example in exam.examples])
-    report = evaluate(exam.examples, [_asked_for(found.spans, exam) for found in recognitions])
+    report = evaluate(
+        exam.examples,
+        [_asked_for(found.spans, exam) for found in recognitions],
+        uncertainties=[found.uncertainty for found in recognitions],
+    )
     if exam.examples:
-        evaluation_record(version=version, kind=exam.kind, set_fingerprint=exam.fingerprint, report=report)
+        evaluation_record(
+            version=version,
+            kind=exam.kind,
+            set_fingerprint=exam.fingerprint,
+            report=report,
+            project=exam.project,
+        )
     return report
+
+
+def slots_examine() -> int:
+    """Let the versions that share a project's callers sit the same exams; returns how many were sat.
+
+    A cascade of two versions is measured by what both answered on one set. Who sat an exam before, and
+    said then how unsure it was of each text, is not asked again.
+    """
+    sat = 0
+    slots = Deployment.objects.filter(slot__in=CHOSEN_AMONG).select_related("project", "version")
+    general = exam_in_general().fingerprint
+    by_project: dict[Project, set[ModelVersion]] = defaultdict(set)
+    for deployment in slots:
+        by_project[deployment.project].add(deployment.version)
+    for project, versions in by_project.items():
+        if len(versions) < 2:
+            continue
+        sat += _all_sit(exam_in_general, general, versions)
+        newest = TrainingSet.objects.filter(project=project, counts__test__gt=0).first()
+        if newest is not None:
+            sat += _all_sit(partial(exam_of_project, training_set=newest), newest.test_fingerprint, versions)
+    return sat
+
+
+def _all_sit(exam: Callable[[], Exam], fingerprint: str, versions: set[ModelVersion]) -> int:
+    """Let those sit an exam who have not; its texts are read only where there is one."""
+    sat = Evaluation.objects.filter(set_fingerprint=fingerprint, report__has_key="uncertainties")
+    missing = versions - {one.version for one in sat.select_related("version").defer("report")}
+    texts = exam() if missing else None
+    for version in missing:
+        try:
+            exam_sit(exam=cast(Exam, texts), version=version)
+        except (BundleRefused, ModelLoading) as error:
+            log.warning("exam_not_sat", version=str(version), reason=error.code)
+    return len(missing)
 
 
 def latency_p95_ms(*, exam: Exam, version: ModelVersion) -> float | None:

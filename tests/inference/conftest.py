@@ -16,6 +16,7 @@ from inference.authentication import key_ring
 from inference.cache import recognition_cache
 from inference.circuit import circuits
 from inference.engine import engine
+from inference.handovers import handovers
 from inference.latency import latencies
 from inference.models import ApiKey, ModelVersion
 from inference.services import api_key_create, deployment_set, version_register
@@ -33,6 +34,7 @@ def _fresh_process(settings: Any, tmp_path: Path) -> Iterator[None]:
     recognition_cache.forget()
     circuits.forget()
     latencies.forget()
+    handovers.forget()
     yield
     key_ring.forget()
     engine.forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,19 @@ from django.conf import LazySettings
 from audit.services import SYSTEM
 from corpus.models import Project
 from feedback.models import Stratum
+from inference.engine import bundle_path, engine
 from inference.models import Evaluation, ModelVersion
-from inference.services import version_register
+from inference.selectors import exams_shared
+from inference.services import deployment_set, version_register
 from retraining.models import RetrainPolicy
 from retraining.services import policy_change, training_set_freeze
-from retraining.services.exams import candidate_judge, exam_in_general, exam_of_project, exam_sit
+from retraining.services.exams import (
+    candidate_judge,
+    exam_in_general,
+    exam_of_project,
+    exam_sit,
+    slots_examine,
+)
 from tests.bundles import WORDS, tiny_bundle
 from tests.retraining.conftest import Correct
 
@@ -110,3 +119,35 @@ def test_the_same_exam_has_the_same_certificate(project: Project, correct: Corre
     for _ in range(2):
         exam_sit(exam=exam_of_project(training_set=training_set_freeze(project=project)), version=sitting)
     assert Evaluation.objects.count() == 1
+
+
+def test_versions_that_share_the_callers_sit_the_exams_together_once(
+    project: Project, correct: Correct, tmp_path: Path
+) -> None:
+    correct(40, Stratum.RANDOM)
+    training_set_freeze(project=project)
+    first, second = version(project, tmp_path), version(project, tmp_path, Bramley="B-cultivar")
+    deployment_set(project=project, slot="champion", version=first, actor=SYSTEM, reason="a start")
+    assert slots_examine() == 0, "one version is no cascade"
+    deployment_set(project=project, slot="speed", version=second, actor=SYSTEM, reason="quick")
+    assert (slots_examine(), slots_examine()) == (4, 0)
+    own, general = exams_of(first)
+    assert (own.kind, own.project, general.kind, general.project) == ("test", project, "general", None)
+    shared = exams_shared(project=project, first=second, second=first)
+    assert shared is not None
+    assert [exam.set_fingerprint for exam in shared] == [own.set_fingerprint] * 2
+    assert len(own.report["uncertainties"]) == own.documents
+
+
+def exams_of(version: ModelVersion) -> list[Evaluation]:
+    return list(Evaluation.objects.filter(version=version).order_by("-kind"))
+
+
+def test_a_bundle_that_is_gone_keeps_nobody_else_from_an_exam(project: Project, tmp_path: Path) -> None:
+    first, second = version(project, tmp_path), version(project, tmp_path, Bramley="B-cultivar")
+    for slot, one in (("champion", first), ("speed", second)):
+        deployment_set(project=project, slot=slot, version=one, actor=SYSTEM, reason="a start")
+    engine.forget()
+    shutil.rmtree(bundle_path(first) or tmp_path)
+    slots_examine()
+    assert Evaluation.objects.get().version == second
