@@ -20,12 +20,13 @@ from pathlib import Path
 import structlog
 from django.conf import settings
 
+from corpus.models import Project
 from inference import metrics
 from inference.circuit import circuits
 from inference.errors import ModelLoading, ModelUnsound, ModelUnusable, UnknownModel, VersionExternal
 from inference.latency import latencies
 from inference.models import Deployment, ModelVersion
-from inference.selectors import version_f1
+from inference.selectors import version_f1, version_named, version_of_family
 from ner.errors import BundleNotFinite, BundleRefused
 from ner.runtime import Recogniser, Recognition, load_recogniser
 
@@ -102,6 +103,8 @@ class Engine:
         #: By project, then slot. A project's slots are replaced as a whole: threads read them meanwhile.
         self._table: dict[int, dict[str, Serving]] = {}
         self._refusals: dict[tuple[int, str], Refusal] = {}
+        #: What callers' own names for versions meant since the last look at the database.
+        self._named: dict[tuple[int, str], Serving] = {}
         self._refreshing = threading.Lock()
         self.follows = False
         self.refreshed_at: float | None = None
@@ -185,9 +188,25 @@ class Engine:
         except BundleRefused as refused:
             raise ModelUnusable(pointer="/model", model=str(version), reason=refused.code) from refused
 
+    def serving_named(self, *, project: Project, name: str) -> Serving:
+        """The version that a caller named, by `name@number` or by its family.
+
+        A process that follows the database asks it for a name once between two looks.
+        """
+        known = self._named.get((project.pk, name))
+        if known is None:
+            version, slot = (
+                (version_named(project, name), "") if "@" in name else version_of_family(project, name)
+            )
+            known = self.serving_version(version, slot=slot)
+            if self.follows:
+                self._named[project.pk, name] = known
+        return known
+
     def refresh(self) -> None:
         """Follow the database: load what was promoted, then let the table point to it."""
         with self._refreshing:
+            self._named = {}
             rows = Deployment.objects.values_list("project_id", "slot", "generation", "version_id")
             current = {
                 (project_id, slot): (generation, version) for project_id, slot, generation, version in rows
@@ -210,7 +229,7 @@ class Engine:
         """Start anew: nothing is loaded, no slot is followed."""
         with self._refreshing, self._lock:
             self.follows, self.refreshed_at = False, None
-            for kept in (self._loading, self._recognisers, self._table, self._refusals):
+            for kept in (self._loading, self._recognisers, self._table, self._refusals, self._named):
                 kept.clear()
 
     def table(self) -> dict[tuple[int, str], Serving]:

@@ -18,7 +18,7 @@ from inference.errors import MissingScope, NoModelFits
 from inference.handovers import Cascade, handovers
 from inference.latency import Latency, latencies
 from inference.models import ApiKey, Deployment
-from inference.selectors import CHOSEN_AMONG, version_named, version_of_family
+from inference.selectors import CHOSEN_AMONG
 from inference.shares import arm_of, shares_of
 
 AUTO = "auto"
@@ -82,10 +82,9 @@ def choose(*, project: Project, model: str, scopes: frozenset[str], demands: Dem
         return Choice(engine.serving(project_id=project.pk, slot=model), f"the slot {model} was asked for")
     if "@" in model:
         _route_require(scopes)
-        version = version_named(project, model)
-        return Choice(engine.serving_version(version), "this version was asked for")
-    version, slot = version_of_family(project, model)
-    return Choice(engine.serving_version(version, slot=slot), f"the family {version.family} was asked for")
+        return Choice(engine.serving_named(project=project, name=model), "this version was asked for")
+    serving = engine.serving_named(project=project, name=model)
+    return Choice(serving, f"the family {serving.version.family} was asked for")
 
 
 def stand_in(*, project: Project, demands: Demands, besides: Choice) -> Choice | None:

@@ -11,7 +11,7 @@ All functions work on batches ``[batch, time, tags]`` padded on the right. The t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +26,8 @@ FORBIDDEN = -1e9
 _FLOOR = -60.0
 # Sums are brought back to 1 every so many steps: each may shrink them by two floors, and e^-480 is a double.
 _RESCALE = 4
-# A little more than log(1/2): what rounding may add must not decide.
-_HALF = -0.69
+# What rounding may add to a probability must not decide.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +151,6 @@ class Lattice:
         self._forward = np.empty_like(self._emit)
         self._scale = np.ones((time, batch))
         self._run_forward()
-        self._backward: Floats | None = None
 
     def _run_forward(self) -> None:
         emit, forward, step = self._emit, self._forward, self._weights.step
@@ -165,7 +164,7 @@ class Lattice:
                 state /= self._scale[place][:, None]
         self._final = (forward[self._last] * self._weights.end).sum(axis=1)
 
-    @property
+    @cached_property
     def log_partition(self) -> Floats:
         """The logarithm of the summed scores of all valid sequences, for each row."""
         inside = np.arange(len(self._emit))[:, None] < self.lengths
@@ -177,17 +176,22 @@ class Lattice:
     def best_paths(self) -> tuple[Ints, Floats]:
         """The best valid tag sequence of each row, and its log-probability.
 
-        Where the likeliest tags of the single positions make a sequence that is likelier than all others
-        together, it is the best one, and nothing else needs to be searched: so it is with most sentences.
+        Take the likeliest tag of each position. Any other sequence has another tag somewhere, and so is at
+        most as likely as that tag is there. Where the likeliest tags together are likelier than every tag
+        not taken, they are the best sequence, and nothing needs to be searched: so it is with most sentences.
         """
-        time = len(self._emit)
-        paths = np.asarray((self._forward * self.backward).argmax(axis=2).T)
-        if int(self.lengths.min()) < time:
-            paths = np.where(np.arange(time) < self.lengths[:, None], paths, 0)
+        marginals = self._forward * self.backward
+        paths = marginals.argmax(axis=2)
+        np.put_along_axis(marginals, paths[:, :, None], 0.0, axis=2)
+        inside = np.arange(len(paths))[:, None] < self.lengths
+        rivals = np.where(inside, marginals.max(axis=2), 0.0).max(axis=0) / self._final
+        paths = np.where(inside, paths, 0).T
         likelihoods = self.log_probabilities(paths)
-        if (doubtful := np.flatnonzero(likelihoods <= _HALF)).size:
+        if (doubtful := np.flatnonzero(np.exp(likelihoods) <= rivals + _ROUNDING)).size:
             lengths = self.lengths[doubtful]
-            paths[doubtful] = viterbi(self.emissions[doubtful], lengths, self.transitions)
+            emissions = self.emissions[doubtful, : lengths.max()]
+            paths[doubtful] = 0
+            paths[doubtful, : lengths.max()] = viterbi(emissions, lengths, self.transitions)
             likelihoods = self.log_probabilities(paths)
         return paths, likelihoods
 
@@ -196,23 +200,21 @@ class Lattice:
         scores = path_scores(self.emissions, self.lengths, paths, self.transitions)
         return np.minimum(scores - self.log_partition, 0.0)
 
-    @property
+    @cached_property
     def backward(self) -> Floats:
         """Scaled sums over everything that may follow each position, ``[time, batch, tags]``."""
-        if self._backward is None:
-            emit, back = self._emit, self._weights.back
-            backward = np.empty_like(emit)
-            time, shortest = len(emit), int(self.lengths.min())
-            backward[time - 1] = self._weights.end
-            for place in range(time - 2, -1, -1):
-                state = backward[place]
-                np.matmul(backward[place + 1] * emit[place + 1], back, out=state)
-                if not (place + 1) % _RESCALE:
-                    state /= self._scale[place + 1][:, None]
-                if place >= shortest - 1:
-                    state[self.lengths - 1 == place] = self._weights.end
-            self._backward = backward
-        return self._backward
+        emit, back = self._emit, self._weights.back
+        backward = np.empty_like(emit)
+        time, shortest = len(emit), int(self.lengths.min())
+        backward[time - 1] = self._weights.end
+        for place in range(time - 2, -1, -1):
+            state = backward[place]
+            np.matmul(backward[place + 1] * emit[place + 1], back, out=state)
+            if not (place + 1) % _RESCALE:
+                state /= self._scale[place + 1][:, None]
+            if place >= shortest - 1:
+                state[self.lengths - 1 == place] = self._weights.end
+        return backward
 
     def token_probabilities(self) -> Floats:
         """The probability of every tag at every position, ``[batch, time, tags]``."""

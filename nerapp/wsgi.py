@@ -15,6 +15,7 @@ pages = get_wsgi_application()
 from django.conf import settings  # noqa: E402  (the line above readies them)
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 
+import nerapp.urls  # noqa: E402, F401  (now, not while the first caller waits)
 from inference.stream_writer import stream_writer  # noqa: E402
 from inference.upkeep import upkeep  # noqa: E402
 

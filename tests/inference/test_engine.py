@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from pathlib import Path
@@ -91,6 +92,43 @@ def test_a_request_asks_the_database_nothing_about_the_model(
 ) -> None:
     with django_assert_num_queries(0):
         web.serving(project_id=project.pk, slot="champion").recognise(["Ann"])
+
+
+def test_a_name_is_looked_up_once_between_two_looks_and_then_means_what_serves_now(
+    web: Engine,
+    project: Project,
+    candidate: ModelVersion,
+    champion: ModelVersion,
+    django_assert_num_queries: Any,
+) -> None:
+    for name in (champion.family, str(champion)):
+        assert web.serving_named(project=project, name=name).version == champion
+        with django_assert_num_queries(0):
+            assert web.serving_named(project=project, name=name).version == champion
+    _promote(project, candidate)
+    web.refresh()
+    assert web.serving_named(project=project, name=candidate.family).version == candidate
+    assert web.serving_named(project=project, name=str(champion)).version == champion
+
+
+def test_what_was_loaded_at_the_start_is_no_longer_searched_for_garbage(
+    web: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(BaseException):
+        pass
+
+    def stop(_: float) -> None:
+        raise Stopped
+
+    monkeypatch.setattr(upkeep_module, "close_old_connections", lambda: None)
+    monkeypatch.setattr(upkeep_module.time, "sleep", stop)
+    gc.unfreeze()
+    try:
+        with pytest.raises(Stopped):
+            Upkeep()._forever()
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
 
 
 def test_a_bundle_is_loaded_once_however_many_ask(
