@@ -204,7 +204,7 @@ class Lattice:
     def backward(self) -> Floats:
         """Scaled sums over everything that may follow each position, ``[time, batch, tags]``."""
         emit, back = self._emit, self._weights.back
-        backward = np.empty_like(emit)
+        backward: Floats = np.empty_like(emit)
         time, shortest = len(emit), int(self.lengths.min())
         backward[time - 1] = self._weights.end
         for place in range(time - 2, -1, -1):
