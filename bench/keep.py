@@ -16,7 +16,7 @@ import psutil
 
 from nerapp.env import PROJECT
 
-_PACKAGES = ("django", "djangorestframework", "gunicorn", "onnxruntime")
+_PACKAGES = ("django", "djangorestframework", "granian", "gunicorn", "onnxruntime")
 
 
 def keep(name: str, result: Mapping[str, object]) -> Path:

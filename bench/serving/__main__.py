@@ -66,8 +66,8 @@ def main() -> None:
         sizes = replace(sizes, stored=int(os.environ["SCALE"]))
     texts = sentences()
     found: dict[str, object] = {
-        "load": "gunicorn gthread, 2 processes of 8 threads, for the obvious stack 2 sync ones; the callers "
-        "are one process on the same machine; every text another one unless said otherwise",
+        "load": "granian, 2 processes of 8 threads, for the obvious stack gunicorn with 2 sync ones; the "
+        "callers are one process on the same machine; every text another one unless said otherwise",
         "words_per_text": round(statistics.mean(len(text.split()) + 1 for text in texts), 1),
         "scaled_down": _scaled_down(sizes),
     }

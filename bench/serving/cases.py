@@ -20,6 +20,7 @@ from bench.serving.load import closed_loop, request_bytes
 from bench.serving.meter import Round, memory_mb, metered, middle
 from bench.serving.server import Server, distinct, sentences
 from bench.serving.site import wait_for
+from nerapp.embedded import free_port
 
 BATCH = 100
 _BATCH_CALLERS = 2
@@ -110,10 +111,9 @@ def _beside(server: Server) -> Iterator[dict[str, Case]]:
         "OBVIOUS_MODEL": server.model.partition("@")[0],
     }
     token = site.run(sys.executable, "-m", "bench.serving.obvious", **obvious).split()[-1]
-    ports = [
-        site.web_start("bench.serving.bare:application"),
-        site.web_start("bench.serving.obvious:application", threads=1, worker_class="sync", **obvious),
-    ]
+    ports = [site.web_start("bench.serving.bare:application"), free_port()]
+    bind = ("--bind", f"127.0.0.1:{ports[1]}", "--workers", "2", "--log-level", "warning")
+    site.web_spawn("gunicorn", "bench.serving.obvious:application", *bind, **obvious)
     webs = site.webs[-2:]
     for port in ports:
         wait_for(lambda port=port: _listens(port), "a server beside")

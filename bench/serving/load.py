@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 _ID = b'"prediction_id":"'
 _ID_LENGTH = 36
-#: A caller does not ask on a connection that the server is about to close; gunicorn does after two seconds.
+#: A caller does not ask on a connection that a server is about to close; gunicorn does after two seconds.
 _IDLE_SECONDS = 1.0
 #: How long after the last question answers are waited for.
 _PATIENCE_SECONDS = 10.0

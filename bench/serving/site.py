@@ -121,25 +121,24 @@ class Site:
         workers: int = 2,
         threads: int = 8,
         port: int = 0,
-        worker_class: str = "gthread",
         **more: str,
     ) -> int:
-        """Start gunicorn as `make run` does, at a port of its own or at a given one; returns the port.
+        """Start the web server as `make run` does, at a port of its own or at a given one; returns the port.
 
         `more` is set in its environment.
         """
         port = port or free_port()
+        counts = ("--processes", str(workers), "--threads", str(threads))
+        self.web_spawn("nerapp.run.web", application, "--port", str(port), *counts, **more)
+        return port
+
+    def web_spawn(self, module: str, *arguments: str, **more: str) -> None:
+        """Start a web server that is a Python module."""
         metrics = Path(tempfile.mkdtemp(prefix="metrics", dir=self.home))
         with (self.home / "web.log").open("ab") as log:
             self.webs.append(
                 subprocess.Popen(
-                    [
-                        *(sys.executable, "-m", "gunicorn", application),
-                        *("--config", "python:nerapp.run.gunicorn_conf", "--no-control-socket"),
-                        *("--bind", f"127.0.0.1:{port}", "--worker-class", worker_class),
-                        *("--workers", str(workers), "--threads", str(threads)),
-                        *("--timeout", "60", "--graceful-timeout", "5", "--log-level", "warning"),
-                    ],
+                    [sys.executable, "-m", module, *arguments],
                     cwd=env.PROJECT,
                     env={**self.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics), **more},
                     stdout=log,
@@ -147,7 +146,6 @@ class Site:
                     start_new_session=True,
                 )
             )
-        return port
 
     def stop(self) -> None:
         """End everything and remove its folder."""

@@ -75,6 +75,14 @@ def adopt_orphans() -> None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def die_with(parent: int, *, by: signal.Signals = signal.SIGKILL) -> None:
+    """Have the kernel send this process a signal when its parent dies."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(by), 0, 0, 0)
+        if os.getppid() != parent:  # it died in between
+            os._exit(1)
+
+
 def _prepared(orphaned: signal.Signals) -> Callable[[], None]:
     """What the child does before it becomes its program."""
     parent = os.getpid()
@@ -84,10 +92,6 @@ def _prepared(orphaned: signal.Signals) -> Callable[[], None]:
         # this neither a polite stop nor our own death would reach the child.
         for deaf in (signal.SIGINT, signal.SIGQUIT):
             signal.signal(deaf, signal.SIG_DFL)
-        if _LIBC is not None:
-            # After the change of account, which would have cleared it.
-            _LIBC.prctl(_PR_SET_PDEATHSIG, int(orphaned), 0, 0, 0)
-            if os.getppid() != parent:  # it died in between
-                os._exit(1)
+        die_with(parent, by=orphaned)  # after the change of account, which would have cleared it
 
     return prepare

@@ -14,7 +14,7 @@ import sys
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
@@ -25,6 +25,7 @@ from nerapp.run.console import Console
 from nerapp.run.place import Place, ServiceError, make_folder, write_private
 from nerapp.run.process import Spec
 from nerapp.run.supervisor import StartFailed, StopAsked, Supervisor
+from nerapp.run.web import listen
 
 _SERVICES: Final = 0
 _PROCESSES: Final = 1
@@ -41,7 +42,8 @@ def up(console: Console, *, host: str, browser: bool) -> int:
     """Run nerapp until somebody stops it."""
     with _lock() as note:
         services, settings = _settled(console)
-        listening = _listen(host, settings.port)
+        # Ours for the whole run: while the web server restarts, callers wait instead of being refused.
+        listening = listen(host, settings.port)
         address = f"http://{host}:{settings.port}"
         note(f"process {os.getpid()} at {address}")
         with Supervisor(console) as supervisor, _published(services):
@@ -210,21 +212,6 @@ def _is_marked(process: psutil.Process, home: Path) -> bool:
         return False
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Ours for the whole run: while the web server restarts, callers wait instead of being refused."""
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        raise StartFailed(
-            f"Port {port} of {host} cannot be used ({error.strerror}); stop what uses it, or take"
-            f" another one: make run PORT={port + 1}"
-        ) from None
-    listening.listen(1024)
-    return listening
-
-
 def _start_services(supervisor: Supervisor, services: Sequence[Postgres | Redis]) -> None:
     for service in services:
         service.prepare()
@@ -260,12 +247,11 @@ def _start_web(supervisor: Supervisor, settings: env.Env, listening: socket.sock
     child = supervisor.start(
         _python(
             "web",
-            *("-m", "gunicorn", "nerapp.wsgi:application", "--config", "python:nerapp.run.gunicorn_conf"),
-            *("--bind", f"fd://{listening.fileno()}", "--worker-class", "gthread", "--no-control-socket"),
-            *("--workers", str(settings.web_workers), "--threads", str(settings.web_threads)),
-            *("--timeout", "60", "--graceful-timeout", "3", "--log-level", "warning"),
+            *("-m", "nerapp.run.web", "--fd", str(listening.fileno())),
+            *("--processes", str(settings.web_workers), "--threads", str(settings.web_threads)),
             env={"PROMETHEUS_MULTIPROC_DIR": str(metrics)},
             pass_fds=(listening.fileno(),),
+            orphaned=signal.SIGTERM,  # it ends its processes, which do not notice by themselves
         ),
         tier=_PROCESSES,
     )
@@ -329,13 +315,11 @@ def _welcome(console: Console, address: str, sign_in: str, *, browser: bool) -> 
         webbrowser.open(address + sign_in)
 
 
-def _python(
-    name: str, *arguments: str, env: Mapping[str, str] | None = None, pass_fds: tuple[int, ...] = ()
-) -> Spec:
+def _python(name: str, *arguments: str, env: Mapping[str, str] | None = None, **more: Any) -> Spec:
     return Spec(
         name=name,
         argv=[sys.executable, *arguments],
         cwd=PROJECT,
         env={"PYTHONUNBUFFERED": "1", _MARK: str(_home()), **(env or {})},
-        pass_fds=pass_fds,
+        **more,
     )

@@ -64,6 +64,8 @@ class Traffic:
     port: int
     key: str
     callers: int = 4
+    #: Whether a caller asks on the connection it has. Who does loses a question to a server that closes it.
+    keeps_open: bool = True
     told: list[Told] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -91,6 +93,8 @@ class Traffic:
         while not self._stop.is_set():
             told = _asked(connection, self.key, "Ada saw London.")
             self.told.append(told)
+            if not self.keeps_open:
+                connection.close()
             # Gentle: these callers, the servers and the tests beside them share two cores.
             time.sleep(0.02 if told.status else 0.1)
         connection.close()

@@ -7,6 +7,7 @@ import signal
 import statistics
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,6 +200,38 @@ def test_a_web_process_killed_is_replaced_while_the_others_answer(served: Served
     # Only what the dead process held in its hands is lost: one request for each of its callers.
     assert all(told.status == 0 and told.sent <= killed + 1 for told in traffic.failed())
     assert len(traffic.failed()) <= traffic.callers
+
+
+def test_a_rolling_restart_fails_no_request(served: Served) -> None:
+    before = {worker.pid for worker in served.workers()}
+    with Traffic(served.port, served.key, keeps_open=False) as traffic:
+        wait_for(lambda: len(traffic.told) > 20, "traffic")
+        served.site.webs[0].send_signal(signal.SIGHUP)
+        wait_for(
+            lambda: len(served.workers()) == 2 and not before & {worker.pid for worker in served.workers()},
+            "new web processes",
+            seconds=30,
+        )
+        renewed = time.time()
+        wait_for(lambda: len(traffic.served(sent_after=renewed)) > 20, "answers")
+    assert traffic.failed() == []
+
+
+def test_answers_that_are_under_way_at_the_end_are_finished(served: Served) -> None:
+    port = served.site.web_start()
+    web = served.site.webs.pop()
+    try:
+        wait_for(lambda: ask(port, served.key).status == 200, "the first answer")
+        long = "Ada saw London. " * 6000
+        with ThreadPoolExecutor() as callers:
+            asked = [callers.submit(ask, port, served.key, text=f"{one} {long}") for one in range(4)]
+            time.sleep(0.2)
+            web.send_signal(signal.SIGTERM)
+            assert [one.result().status for one in asked] == [200] * 4
+        assert web.wait(20) == 0
+        assert ask(port, served.key).status == 0
+    finally:
+        served.site.web_stop(web)
 
 
 def test_without_redis_predictions_go_on_and_limits_are_local(served: Served) -> None:

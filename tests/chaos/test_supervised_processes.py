@@ -22,7 +22,7 @@ from tests.realservices import Running, eventually, run_nerapp
 pytestmark = pytest.mark.slow
 
 PROCESSES = {
-    "web": ("gunicorn",),
+    "web": ("nerapp.run.web",),
     "worker-default": ("worker", "default@%h"),
     "worker-predict": ("worker", "predict@%h"),
     "worker-train": ("worker", "train@%h"),
@@ -91,11 +91,11 @@ def test_a_killed_process_is_back_and_nerapp_answers(running: Running, name: str
     assert before is not None
     pool = before.children(recursive=True)
     before.kill()
+    _, left = psutil.wait_procs(pool, timeout=20)
+    assert left == [], "the pool of a killed worker must not go on beside the new one"
     # Meanwhile nobody is refused: who asks waits, or is told that a part is missing.
     assert running.get("/api/v1/live", seconds=60) == 200
     running.wait_for(f"{name} was killed by SIGKILL; starting it again")
-    _, left = psutil.wait_procs(pool, timeout=20)
-    assert left == [], "the pool of a killed worker must not go on beside the new one"
     eventually(
         lambda: (now := running.child_of(PROCESSES[name])) and now.pid != before.pid,
         f"{name} again",

@@ -35,6 +35,7 @@ def _fresh_process(settings: Any, tmp_path: Path) -> Iterator[None]:
     circuits.forget()
     latencies.forget()
     handovers.forget()
+    engine.forget()  # tests of other folders use it too
     yield
     key_ring.forget()
     engine.forget()
