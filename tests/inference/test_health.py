@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +118,17 @@ def test_percentiles_come_from_the_buckets() -> None:
     assert health._percentile(buckets, 0.95) == 100.0
     assert health._percentile(buckets, 0.99) == 820.0
     assert health._percentile({}, 0.5) is None
+
+
+def test_what_a_dead_process_held_is_not_counted(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for pid in (ended.pid, os.getpid()):
+        for kind in ("gauge_livesum", "counter"):
+            (tmp_path / f"{kind}_{pid}.db").touch()
+    health._forget_the_dead(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {
+        f"gauge_livesum_{os.getpid()}.db",
+        *(f"counter_{pid}.db" for pid in (ended.pid, os.getpid())),
+    }
