@@ -33,6 +33,7 @@ ACTIONS: dict[str, str] = {
     "version.promote": "A model version was made champion.",
     "version.roll_back": "The champion was replaced by an earlier version.",
     "deployment.set": "A slot was pointed at a model version.",
+    "deployment.clear": "A slot was emptied: it points at no model version any more.",
     "deployment.share": "A slot was given another share of the callers.",
     "correction.submit": "A human's full set of spans for a document was stored.",
     "opinion.submit": "One of several annotators stored a full set of spans for a document.",

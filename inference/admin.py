@@ -35,7 +35,7 @@ from corpus.backoffice import (
 )
 from corpus.models import Project
 from corpus.selectors import label_set_current, projects_visible
-from inference.models import ApiKey, Prediction, PredictionJob
+from inference.models import ApiKey, Prediction, PredictionJob, ShadowComparison
 from inference.services import api_key_create, api_key_revoke
 from inference.services.files import size_shown
 
@@ -105,6 +105,81 @@ class PredictionAdmin(ProjectHistory):
         if prediction is not None:
             labels = label_set_current(project=prediction.project).labels.all()
             extra_context = {**(extra_context or {}), "hues": {label.name: label.hue for label in labels}}
+        return super().change_view(request, object_id, form_url, extra_context)
+
+
+class Disagreements(admin.SimpleListFilter):
+    """Where both say the same there is nothing to look at: it is left out unless asked for."""
+
+    title = _("agreement")
+    parameter_name = "agreement"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("all", str(_("All answers"))), ("none", str(_("Nothing in common")))]
+
+    def choices(self, changelist: Any) -> Any:
+        first, *others = super().choices(changelist)
+        return [{**first, "display": _("They differ")}, *others]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(agreement=0) if self.value() == "none" else queryset.filter(agreement__lt=1)
+
+
+class TestProjectFilter(ProjectFilter):
+    """The project of a comparison is its test's."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(test__project__slug=self.value()) if self.value() else queryset
+
+
+@admin.register(ShadowComparison)
+class ShadowComparisonAdmin(ProjectHistory):
+    """What a shadow would have said, beside what callers were told."""
+
+    project_path = "test__project"
+    list_display = ("excerpt", "agreement_shown", "champion", "shadow", "created_at")
+    list_filter: ClassVar[Any] = (Disagreements, TestProjectFilter)
+    list_select_related = ("test__champion", "test__shadow")
+    change_form_template = "admin/inference/shadow_page.html"
+    fields = ("agreement_shown", "latency", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ShadowComparison]:
+        queryset: QuerySet[ShadowComparison] = super().get_queryset(request)
+        queryset = queryset.select_related("test", "prediction")
+        return queryset.annotate(head=Left("prediction__text", EXCERPT)).defer("prediction__text")
+
+    @admin.display(description=_("text"))
+    def excerpt(self, comparison: ShadowComparison) -> str:
+        head = str(getattr(comparison, "head", ""))
+        return f"{head}…" if len(head) == EXCERPT else head
+
+    @admin.display(description=_("agreement"), ordering="agreement")
+    def agreement_shown(self, comparison: ShadowComparison) -> str:
+        return f"{100 * comparison.agreement:.0f} %"
+
+    @admin.display(description=_("champion"))
+    def champion(self, comparison: ShadowComparison) -> str:
+        return str(comparison.test.champion)
+
+    @admin.display(description=_("shadow"))
+    def shadow(self, comparison: ShadowComparison) -> str:
+        return str(comparison.test.shadow)
+
+    @admin.display(description=_("answered in"))
+    def latency(self, comparison: ShadowComparison) -> str:
+        return f"{comparison.latency_ms:.1f} ms"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        comparison = self.get_object(request, object_id)
+        if comparison is not None:
+            labels = label_set_current(project=comparison.test.project).labels.all()
+            hues = {label.name: label.hue for label in labels}
+            title = {"title": str(comparison.test), "subtitle": None}
+            extra_context = {**(extra_context or {}), **title, "hues": hues}
         return super().change_view(request, object_id, form_url, extra_context)
 
 

@@ -82,8 +82,14 @@ class ShareTooLarge(Conflict):
     code = "share_too_large"
 
 
+class SlotNotClearable(Conflict):
+    """The champion's slot is never empty: promote another version instead."""
+
+    code = "slot_not_clearable"
+
+
 class ShareNotSettable(Invalid):
-    """The slot {slot} has no share of its own: the champion answers whom no other does, a shadow nobody."""
+    """The slot {slot} has no share of its own: the champion answers whom no other slot does."""
 
     code = "share_not_settable"
 

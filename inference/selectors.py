@@ -13,7 +13,7 @@ from django.utils import timezone
 from corpus.errors import NotFound
 from corpus.models import Project
 from inference.errors import PredictionNotYet, UnknownModel
-from inference.models import Deployment, Evaluation, ModelVersion, Prediction, PredictionJob
+from inference.models import Deployment, Evaluation, ModelVersion, Prediction, PredictionJob, ShadowTest
 from inference.shares import shares_of
 from inference.stream import stream
 
@@ -156,6 +156,17 @@ def exams_shared(
 def shares_in(project: Project) -> dict[str, float]:
     """Which percentage of a project's callers each slot answers; slots that answer none are left out."""
     return shares_of(dict(Deployment.objects.filter(project=project).values_list("slot", "share")))
+
+
+def shadow_test_of(project: Project) -> ShadowTest | None:
+    """The running test of the version in a project's shadow slot, once it has begun to read."""
+    running = ShadowTest.objects.filter(
+        project=project,
+        ended_at=None,
+        shadow__deployments__project=project,
+        shadow__deployments__slot=Slot.SHADOW,
+    )
+    return running.select_related("project", "champion", "shadow").first()
 
 
 def slots_of(project: Project) -> dict[int, list[str]]:

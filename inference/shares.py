@@ -20,6 +20,8 @@ Slot = Deployment.Slot
 BY_DEFAULT = {Slot.SPEED: 8.0, Slot.BACKUP: 2.0}
 #: Slots that can have a share; what they leave is the champion's. A shadow answers nobody.
 SHARED = (Slot.CHALLENGER, Slot.SPEED, Slot.BACKUP)
+#: Percent of the champion's answers that a shadow reads again where nothing else was set.
+SHADOW_BY_DEFAULT = 10.0
 
 
 def shares_of(slots: Mapping[str, float | None]) -> dict[str, float]:
@@ -35,6 +37,11 @@ def shares_of(slots: Mapping[str, float | None]) -> dict[str, float]:
             shares[slot] = default.get(slot, 0.0) if was_set is None else was_set
     shares[Slot.CHAMPION] = 100.0 - sum(shares.values())
     return {slot: share for slot, share in shares.items() if share > 0}
+
+
+def shadow_share(was_set: float | None) -> float:
+    """The percent of the champion's answers that a shadow reads again."""
+    return SHADOW_BY_DEFAULT if was_set is None else was_set
 
 
 def arm_of(subject: str, shares: Mapping[str, float]) -> str:

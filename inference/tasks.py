@@ -24,6 +24,22 @@ def jobs_sweep() -> None:
 
 
 @shared_task
+def shadows_read() -> None:
+    """Let shadows read what champions answered."""
+    from inference.services.shadows import shadows_read as read
+
+    read()
+
+
+@shared_task
+def shadow_comparisons_forget() -> None:
+    """Remove comparisons with shadows that are too old to look at."""
+    from inference.services.shadows import comparisons_forget as forget
+
+    forget()
+
+
+@shared_task
 def job_files_sweep() -> None:
     """Remove the files of jobs that ended long ago."""
     from inference.services.job_files import files_sweep as sweep

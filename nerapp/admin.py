@@ -32,11 +32,11 @@ from corpus.backoffice import ProjectFilter, ProjectHistory, may, refusals_told,
 from corpus.errors import Conflict
 from corpus.models import Project
 from corpus.selectors import projects_visible
-from inference.errors import DeploymentMoved, ShareOutOfRange
+from inference.errors import DeploymentMoved
 from inference.models import Deployment, Evaluation, ModelVersion
-from inference.selectors import deployment_of, shares_in, version_f1
-from inference.services import deployment_share, version_promote, version_roll_back
-from inference.shares import SHARED
+from inference.selectors import deployment_of
+from inference.services import deployment_set, version_promote
+from nerapp.slot_admin import PROMOTE, generation_sent
 from nerapp.version_page import (
     deployments_of,
     errors_of,
@@ -51,7 +51,6 @@ from retraining.services import candidate_promote
 
 #: The packages whose permissions mean something here.
 RIGHTS = ("audit", "auth", "corpus", "inference", "feedback", "labeling", "retraining")
-PROMOTE = "inference.promote_modelversion"
 
 # Accounts have no e-mail address here, second factors are their owner's business, and of the sign-ins the
 # failed ones are what somebody may have to look at.
@@ -169,6 +168,7 @@ class ModelVersionAdmin(ProjectHistory):
         wrap = self.admin_site.admin_view
         return [
             path("<int:pk>/promote/", wrap(self.promote_view), name="inference_modelversion_promote"),
+            path("<int:pk>/shadow/", wrap(self.shadow_view), name="inference_modelversion_shadow"),
             path("<int:pk>/errors/", wrap(self.errors_view), name="inference_modelversion_errors"),
             *super().get_urls(),
         ]
@@ -214,6 +214,13 @@ class ModelVersionAdmin(ProjectHistory):
             projects = projects_visible(request.user)
             run = run_of(version)
             exams = exams_of(version, run)
+            places = [
+                (place, self._may_promote(request, place.project))
+                for place in places_of(version, projects, run)
+            ]
+            shadowed = set(
+                version.deployments.filter(slot=Deployment.Slot.SHADOW).values_list("project", flat=True)
+            )
             extra_context = {
                 **(extra_context or {}),
                 "title": str(version),
@@ -221,9 +228,12 @@ class ModelVersionAdmin(ProjectHistory):
                 "version": version,
                 "run": run,
                 "deployments": deployments_of(version, projects),
-                "places": [
-                    (place, self._may_promote(request, place.project))
-                    for place in places_of(version, projects, run)
+                "places": places,
+                "shadow_places": [
+                    place
+                    for place, allowed in places
+                    if allowed and place.champion and not place.is_champion
+                    if place.project.pk not in shadowed and version.origin != ModelVersion.Origin.EXTERNAL
                 ],
                 "exams": exams,
                 "bundle_test": measured(version) if not exams else {},
@@ -255,10 +265,7 @@ class ModelVersionAdmin(ProjectHistory):
     def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Make the version champion of a project, with a reason and over the champion that was shown."""
         version = self._version(request, pk)
-        project = projects_visible(request.user).filter(slug=request.POST.get("project", "")).first()
-        if project is None:
-            raise PermissionDenied
-        require(request, project=project, codename=PROMOTE, permission="promote")
+        project = self._project(request)
         with refusals_told(request):
             if version.project_id not in {None, project.pk}:
                 raise NoSuchPlace
@@ -266,7 +273,7 @@ class ModelVersionAdmin(ProjectHistory):
                 request,
                 version,
                 project,
-                generation=_number(request.POST.get("generation")),
+                generation=generation_sent(request.POST.get("generation")),
                 reason=request.POST.get("reason", "")[:500],
             )
             messages.success(
@@ -276,6 +283,35 @@ class ModelVersionAdmin(ProjectHistory):
                 ),
             )
         return redirect("admin:inference_modelversion_change", version.pk)
+
+    @method_decorator(require_POST)
+    def shadow_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Let the version read again what a project's champion answers."""
+        version = self._version(request, pk)
+        project = self._project(request)
+        with refusals_told(request):
+            deployment_set(
+                project=project,
+                slot=Deployment.Slot.SHADOW,
+                version=version,
+                actor=Actor.of_user(request.user),
+                reason=request.POST.get("reason", "")[:500],
+            )
+            messages.success(
+                request,
+                _("{version} reads in the shadow now; the first numbers come within a minute.").format(
+                    version=version
+                ),
+            )
+        return redirect("admin:inference_modelversion_change", version.pk)
+
+    def _project(self, request: HttpRequest) -> Project:
+        """The project that a form names, where the person may promote."""
+        project = projects_visible(request.user).filter(slug=request.POST.get("project", "")).first()
+        if project is None:
+            raise PermissionDenied
+        require(request, project=project, codename=PROMOTE, permission="promote")
+        return project
 
     def _promote(
         self, request: HttpRequest, version: ModelVersion, project: Project, *, generation: int, reason: str
@@ -305,116 +341,3 @@ class ModelVersionAdmin(ProjectHistory):
         if version is None or not self.has_view_permission(request, version):
             raise PermissionDenied
         return version
-
-
-@admin.register(Deployment)
-class DeploymentAdmin(ProjectHistory):
-    list_display = ("named", "project", "version", "f1", "share_shown", "previous", "changed_at")
-    list_filter: ClassVar[Any] = (ProjectFilter, "slot")
-    list_select_related = ("project", "version", "previous")
-    change_form_template = "admin/inference/deployment_page.html"
-    fields = ("project", "slot", "version", "f1", "share_shown", "previous", "generation", "changed_at")
-
-    def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
-        return [
-            path("<int:pk>/roll-back/", wrap(self.roll_back_view), name="inference_deployment_roll_back"),
-            path("<int:pk>/share/", wrap(self.share_view), name="inference_deployment_share"),
-            *super().get_urls(),
-        ]
-
-    @admin.display(description=_("slot"), ordering="slot")
-    def named(self, deployment: Deployment) -> str:
-        return deployment.get_slot_display()
-
-    @admin.display(description="F1")
-    def f1(self, deployment: Deployment) -> str:
-        value = version_f1(deployment.version)
-        return f"{100 * value:.1f}" if value is not None else "–"
-
-    @admin.display(description=_("share of the callers"), ordering="share")
-    def share_shown(self, deployment: Deployment) -> str:
-        if deployment.slot == Deployment.Slot.SHADOW:
-            return "–"
-        if deployment.share is not None:
-            return f"{deployment.share:g} %"
-        return str(_("the rest") if deployment.slot == Deployment.Slot.CHAMPION else _("by default"))
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        deployment = self.get_object(request, object_id)
-        if deployment is not None:
-            shares = shares_in(deployment.project)
-            may_promote = may(request, project=deployment.project, codename=PROMOTE, permission="promote")
-            extra_context = {
-                **(extra_context or {}),
-                "title": f"{deployment.get_slot_display()} of {deployment.project}",
-                "subtitle": None,
-                "deployment": deployment,
-                "may_roll_back": deployment.previous_id is not None
-                and deployment.slot == Deployment.Slot.CHAMPION
-                and may_promote,
-                "may_share": deployment.slot in SHARED and may_promote,
-                "shares": [
-                    (Deployment.Slot(slot).label, share, slot == deployment.slot)
-                    for slot, share in shares.items()
-                ],
-                "events": events_of(deployment)[:50],
-            }
-        return super().change_view(request, object_id, form_url, extra_context)
-
-    @method_decorator(require_POST)
-    def roll_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Bring the earlier version back, in one click."""
-        deployment = self.get_object(request, str(pk))
-        if deployment is None:
-            raise PermissionDenied
-        require(request, project=deployment.project, codename=PROMOTE, permission="promote")
-        with refusals_told(request):
-            moved = version_roll_back(
-                project=deployment.project,
-                expected_generation=_number(request.POST.get("generation")),
-                actor=Actor.of_user(request.user),
-                reason=request.POST.get("reason", "")[:500],
-            )
-            messages.success(
-                request,
-                _("Rolled back: {version} is champion again; callers get it within 5 seconds.").format(
-                    version=moved.version
-                ),
-            )
-        return redirect("admin:inference_deployment_change", deployment.pk)
-
-    @method_decorator(require_POST)
-    def share_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Give the slot another share of the callers."""
-        deployment = self.get_object(request, str(pk))
-        if deployment is None:
-            raise PermissionDenied
-        require(request, project=deployment.project, codename=PROMOTE, permission="promote")
-        with refusals_told(request):
-            deployment_share(
-                project=deployment.project,
-                slot=deployment.slot,
-                share=_percent(request.POST.get("share", "")),
-                expected_generation=_number(request.POST.get("generation")),
-                actor=Actor.of_user(request.user),
-                reason=request.POST.get("reason", "")[:500],
-            )
-            messages.success(request, _("The new share holds for every caller within 5 seconds."))
-        return redirect("admin:inference_deployment_change", deployment.pk)
-
-
-def _percent(text: str) -> float | None:
-    """What somebody typed as a share; nothing is the default. Raises ShareOutOfRange for no number."""
-    text = text.strip().removesuffix("%").replace(",", ".")
-    try:
-        return float(text) if text else None
-    except ValueError:
-        raise ShareOutOfRange(pointer="/share") from None
-
-
-def _number(text: str | None) -> int:
-    """The generation that a form sent; one that nobody has when it is not a number."""
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else -1

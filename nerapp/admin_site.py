@@ -25,6 +25,7 @@ GROUPS: tuple[tuple[StrPromise | str, tuple[str, ...]], ...] = (
         (
             "inference.ModelVersion",
             "inference.Deployment",
+            "inference.ShadowComparison",
             "inference.Prediction",
             "inference.PredictionJob",
             "inference.ApiKey",

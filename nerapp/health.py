@@ -39,6 +39,7 @@ from inference.job_metrics import Jobs
 from inference.limits import rate_limit
 from inference.models import ApiKey, Prediction
 from inference.selectors import oldest_job_seconds
+from inference.shadow_metrics import Shadows
 from inference.stream import stream
 from inference.stream_metrics import Streamed
 from nerapp.heartbeat import QUEUES, workers_alive
@@ -131,6 +132,7 @@ _FROM_ROWS = CollectorRegistry()
 _FROM_ROWS.register(Jobs())
 _FROM_ROWS.register(Telling())
 _FROM_ROWS.register(Streamed())
+_FROM_ROWS.register(Shadows())
 
 
 class LiveView(APIView):

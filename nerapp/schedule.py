@@ -52,6 +52,16 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"expires": 60},
     },
+    "what shadows would have answered": {
+        "task": "inference.tasks.shadows_read",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "old comparisons with shadows": {
+        "task": "inference.tasks.shadow_comparisons_forget",
+        "schedule": crontab(hour=4, minute=11),
+        "options": {"expires": 6 * 3600},
+    },
     "files of old bulk predictions": {
         "task": "inference.tasks.job_files_sweep",
         "schedule": crontab(minute=37),

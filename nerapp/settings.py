@@ -211,6 +211,8 @@ PREDICTION_RECORDING = ENV.prediction_recording
 STREAM_LIMIT_BYTES = 64 * 1024 * 1024
 #: So much F1 a cascade may lose against its better version, to hand on fewer texts.
 CASCADE_MARGIN = ENV.cascade_margin
+#: What a shadow said of single texts is kept for so many days; its numbers stay.
+SHADOW_KEEP_DAYS = 30
 #: Where webhooks may lead, besides the public internet by https (webhooks/addresses.py).
 WEBHOOK_ALLOW_HTTP = ENV.webhook_allow_http
 WEBHOOK_PORTS = frozenset(ENV.webhook_ports)
@@ -246,6 +248,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "inference.tasks.job_work": {"queue": "predict"},
+    "inference.tasks.shadows_read": {"queue": "predict"},
     "retraining.tasks.run_execute": {"queue": "train"},
     # The only other task that imports MLflow.
     "retraining.tasks.tracking_sync": {"queue": "train"},

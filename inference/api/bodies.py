@@ -365,6 +365,27 @@ class ComparedModel(ModelSummary, kw_only=True):
     training_seconds: float | None
 
 
+class ShadowAgreement(Struct, kw_only=True):
+    """How far the version in the shadow slot agrees with the champion, on what callers were told."""
+
+    shadow: Annotated[str, Meta(description="`name@number`")]
+    champion: Annotated[str, Meta(description="`name@number`")]
+    since: datetime
+    share: Annotated[float, Meta(description="Percent of the champion's answers that are read again.")]
+    compared: int
+    identical: Annotated[int, Meta(description="Answers with just the same entities.")]
+    agreement: Annotated[
+        float | None,
+        Meta(description="Mean F1 of its spans against the champion's; null before the first answer."),
+    ]
+    agreement_low: Annotated[float, Meta(description="The lower end of the 95 % interval.")]
+    agreement_high: Annotated[float, Meta(description="The upper end of the 95 % interval.")]
+    mean_latency_ms: Annotated[float | None, Meta(description="For a text, read in batches by a worker.")]
+    failed: Annotated[int, Meta(description="Texts that it could not answer.")]
+    dropped: Annotated[int, Meta(description="Answers passed over because it was too far behind.")]
+    problem: Annotated[str, Meta(description="Why it cannot read now, as a code; empty where it can.")]
+
+
 class ModelComparison(Struct, kw_only=True):
     """Versions beside each other, the best first."""
 
@@ -372,3 +393,4 @@ class ModelComparison(Struct, kw_only=True):
     is_fair: Annotated[bool, Meta(description="Were all measured on the same set of texts?")]
     best_f1: Annotated[str | None, Meta(description="`name@number`")]
     fastest: str | None
+    shadow: Annotated[ShadowAgreement | None, Meta(description="Null where no shadow has begun to read.")]

@@ -20,21 +20,25 @@ from inference.api.bodies import (
     ModelList,
     ModelSummary,
     Scores,
+    ShadowAgreement,
 )
 from inference.authentication import Caller
 from inference.engine import bundle_path
 from inference.errors import TooManyModels, UnknownModel
 from inference.latency import latencies
-from inference.models import ApiKey, ModelVersion
+from inference.models import ApiKey, Deployment, ModelVersion
 from inference.selectors import (
+    deployment_of,
     exams_newest,
     measured_newest,
+    shadow_test_of,
     shares_in,
     slots_of,
     version_named,
     versions_usual,
     versions_visible,
 )
+from inference.shares import shadow_share
 
 #: So many versions are compared at once.
 COMPARED = 20
@@ -124,8 +128,31 @@ class ComparisonView(APIView):
                 is_fair=len(measured) == 1 and "" not in measured,
                 best_f1=rows[0].version if rows and rows[0].f1_score is not None else None,
                 fastest=min(timed, key=lambda row: row.p50_ms or 0.0).version if timed else None,
+                shadow=_shadow(project),
             )
         )
+
+
+def _shadow(project: Project) -> ShadowAgreement | None:
+    test, deployment = shadow_test_of(project), deployment_of(project, Deployment.Slot.SHADOW)
+    if test is None or deployment is None:
+        return None
+    low, high = test.agreement_interval
+    return ShadowAgreement(
+        shadow=str(test.shadow),
+        champion=str(test.champion),
+        since=test.started_at,
+        share=shadow_share(deployment.share),
+        compared=test.compared,
+        identical=test.identical,
+        agreement=None if test.agreement is None else round(test.agreement, 4),
+        agreement_low=round(low, 4),
+        agreement_high=round(high, 4),
+        mean_latency_ms=None if test.latency_ms is None else round(test.latency_ms, 3),
+        failed=test.failed,
+        dropped=test.dropped,
+        problem=test.problem,
+    )
 
 
 def _compared(project: Project, versions: list[ModelVersion]) -> list[ComparedModel]:

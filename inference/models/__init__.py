@@ -4,6 +4,7 @@ from inference.models.jobs import PredictionChunk, PredictionJob
 from inference.models.keys import ApiKey
 from inference.models.leases import Leased
 from inference.models.predictions import Prediction
+from inference.models.shadows import ShadowComparison, ShadowTest
 from inference.models.versions import Deployment, Evaluation, ModelVersion
 
 __all__ = [
@@ -15,4 +16,6 @@ __all__ = [
     "Prediction",
     "PredictionChunk",
     "PredictionJob",
+    "ShadowComparison",
+    "ShadowTest",
 ]

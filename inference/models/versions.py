@@ -135,7 +135,7 @@ class Deployment(models.Model):
     share = models.FloatField(
         null=True,
         blank=True,
-        help_text=_("Percent of the callers. The champion has what the others leave; a shadow has none."),
+        help_text=_("Percent of the callers; of a shadow, of the answers that it reads again."),
     )
     generation = models.PositiveIntegerField(default=1)
     changed_at = models.DateTimeField(db_default=Now())
@@ -144,8 +144,7 @@ class Deployment(models.Model):
         ordering = ["project", "slot"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(share=None)
-                | (Q(share__gte=0, share__lte=100) & ~Q(slot__in=["champion", "shadow"])),
+                condition=Q(share=None) | (Q(share__gte=0, share__lte=100) & ~Q(slot="champion")),
                 name="deployment_share_is_percent",
             ),
             models.UniqueConstraint(fields=["project", "slot"], name="deployment_one_per_slot"),

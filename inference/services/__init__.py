@@ -1,6 +1,7 @@
 """What changes on the serving path: versions, slots, predictions, keys."""
 
 from inference.services.deployments import (
+    deployment_clear,
     deployment_set,
     deployment_share,
     version_promote,
@@ -28,6 +29,7 @@ __all__ = [
     "api_key_revoke",
     "base_models_load",
     "blank_version_get",
+    "deployment_clear",
     "deployment_set",
     "deployment_share",
     "document_predict",

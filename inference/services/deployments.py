@@ -19,6 +19,7 @@ from inference.errors import (
     ShareNotSettable,
     ShareOutOfRange,
     ShareTooLarge,
+    SlotNotClearable,
     UnknownModel,
 )
 from inference.models import Deployment, ModelVersion
@@ -68,12 +69,13 @@ def deployment_share(
 ) -> Deployment:
     """Give a slot this percentage of the project's callers, or with None what slots have by default.
 
-    In every process within seconds; who was given to the slot before stays when the share grows. Raises
-    DeploymentMoved when the slot is not any more what the caller looked at, ShareTooLarge when all slots
-    together would have more than everybody.
+    A shadow answers nobody: its share is of the champion's answers, which it reads again. In every process
+    within seconds; who was given to the slot before stays when the share grows. Raises DeploymentMoved when
+    the slot is not any more what the caller looked at, ShareTooLarge when all slots together would have more
+    than everybody.
     """
     _reason_check(reason)
-    if slot not in SHARED:
+    if slot == Slot.CHAMPION:
         raise ShareNotSettable(pointer="/slot", slot=slot)
     if share is not None and not 0 <= share <= 100:
         raise ShareOutOfRange(pointer="/share")
@@ -84,11 +86,7 @@ def deployment_share(
         if slot not in filled:
             raise UnknownModel(pointer="/slot", model=slot)
         before = filled[slot]
-        set_shares = {name: row.share for name, row in filled.items()} | {slot: share}
-        shares = shares_of(set_shares)
-        others = sum(shares.get(name, 0.0) for name in SHARED if name != slot)
-        if shares.get(slot, 0.0) > 100 - others:
-            raise ShareTooLarge(pointer="/share", others=f"{others:g}", rest=f"{100 - others:g}")
+        _room_check({name: row.share for name, row in filled.items()} | {slot: share}, slot)
         generation = before.generation if expected_generation is None else expected_generation
         moved = _move(project, slot, generation, share=share)
         _moved(
@@ -100,6 +98,35 @@ def deployment_share(
             data={"slot": slot, "share": share, "share_before": before.share},
         )
         return moved
+
+
+def deployment_clear(
+    *, project: Project, slot: str, actor: Actor, reason: str, expected_generation: int | None = None
+) -> None:
+    """Empty a slot: who was answered by it is answered by the champion, within seconds.
+
+    A slot that is empty already is no change. Raises SlotNotClearable for the champion's, DeploymentMoved
+    when the slot is not any more what the caller looked at.
+    """
+    _reason_check(reason)
+    if slot == Slot.CHAMPION:
+        raise SlotNotClearable(pointer="/slot")
+    with transaction.atomic():
+        before = deployment_of(project, slot)
+        if before is None:
+            return
+        generation = before.generation if expected_generation is None else expected_generation
+        _, removed = Deployment.objects.filter(pk=before.pk, generation=generation).delete()
+        if not removed:
+            raise DeploymentMoved()
+        event_record(
+            action="deployment.clear",
+            actor=actor,
+            subject=before,
+            chain=project.slug,
+            reason=reason.strip(),
+            data={"from": str(before.version), "generation": before.generation, "slot": slot},
+        )
 
 
 def version_promote(
@@ -157,6 +184,14 @@ def version_roll_back(*, project: Project, expected_generation: int, actor: Acto
 def _reason_check(reason: str) -> None:
     if not reason.strip():
         raise ReasonRequired(pointer="/reason")
+
+
+def _room_check(set_shares: dict[str, float | None], slot: str) -> None:
+    """All slots together have no more than all callers."""
+    shares = shares_of(set_shares)
+    others = sum(shares.get(name, 0.0) for name in SHARED if name != slot)
+    if shares.get(slot, 0.0) > 100 - others:
+        raise ShareTooLarge(pointer="/share", others=f"{others:g}", rest=f"{100 - others:g}")
 
 
 def _usable_check(project: Project, version: ModelVersion) -> None:

@@ -14,13 +14,22 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from audit.models import AuditEvent
 from audit.services import SYSTEM
 from corpus.models import Document, Project
 from corpus.services import LabelDraft, project_create
 from feedback.models import Correction, GoldItem, Opinion, Rating
-from inference.models import ApiKey, Deployment, ModelVersion, Prediction, PredictionJob
+from inference.models import (
+    ApiKey,
+    Deployment,
+    ModelVersion,
+    Prediction,
+    PredictionJob,
+    ShadowComparison,
+    ShadowTest,
+)
 from inference.services import api_key_create
 from labeling.models import Assignment, Task
 from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun, TrainingSet
@@ -37,6 +46,7 @@ PAGES = (
     Deployment,
     Prediction,
     PredictionJob,
+    ShadowComparison,
     ApiKey,
     Task,
     Correction,
@@ -65,6 +75,16 @@ ACTS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
         Deployment,
         {"generation": "1", "share": "5", "reason": "x"},
     ),
+    "inference_modelversion_shadow": (
+        "promote_modelversion",
+        ModelVersion,
+        {"project": "orchard", "reason": "x"},
+    ),
+    "inference_deployment_clear": (
+        "promote_modelversion",
+        Deployment,
+        {"generation": "1", "reason": "x"},
+    ),
     "inference_apikey_revoke": ("change_apikey", ApiKey, {"reason": "x"}),
     "webhooks_webhook_edit": ("change_webhook", Webhook, {}),
     "webhooks_webhook_test": ("change_webhook", Webhook, {}),
@@ -92,6 +112,14 @@ def everything(run: TrainingRun, project: Project, settings: LazySettings) -> No
         rules={},
         position=4,
     )
+    test = ShadowTest.objects.create(
+        project=project,
+        champion=ModelVersion.objects.earliest("pk"),
+        shadow=ModelVersion.objects.latest("pk"),
+        read_until=timezone.now(),
+    )
+    prediction = Prediction.objects.order_by("pk").last()
+    ShadowComparison.objects.create(test=test, prediction=prediction, agreement=0.5, latency_ms=1.0)
     settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.1/32")]
     webhook, _ = webhook_create(
         project=project, name="shop", url="https://127.0.0.1/", kinds=EventKind.values, actor=SYSTEM

@@ -197,7 +197,7 @@ def test_a_challenger_is_given_a_share_of_the_callers(owner: Client, challenger:
         in owner.get(reverse("admin:inference_deployment_change", args=[challenger.pk])).content.decode()
     )
     page = share(owner, challenger, "7,5 %")
-    assert "The new share holds for every caller within 5 seconds." in page
+    assert "The new share holds within 5 seconds." in page
     challenger.refresh_from_db()
     assert challenger.share == 7.5
     assert AuditEvent.objects.get(action="deployment.share").actor_name == "mia"
