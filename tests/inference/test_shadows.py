@@ -113,6 +113,7 @@ def test_answers_of_one_moment_are_all_read(
 def test_what_breaks_before_its_end_leaves_no_trace(
     post: Post, project: Project, shadow: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    read(project)  # the test has begun
     asked(post, "Ada saw London.", "Grace saw London.")
     with monkeypatch.context() as patched:
         patched.setattr(ShadowTest, "save", killed)
