@@ -56,7 +56,7 @@ class Serving:
         """Answers in order, or ModelUnsound: a span outside its text or a number that is none."""
         started = time.perf_counter()
         found = self.recogniser.predict_many(texts)
-        if len(found) != len(texts) or not all(map(_is_sound, texts, found)):
+        if len(found) != len(texts) or not all(map(is_sound, texts, found)):
             metrics.OUTPUT_REFUSED.inc()
             circuits.failed(self.version.sha256)
             log.error("answer withheld", version=str(self.version))
@@ -322,7 +322,7 @@ class Engine:
         path = bundle_path(version)
         try:
             recogniser = load_recogniser(path, expected_sha256=version.sha256 or None)
-            if not _is_sound(_WARM_UP, recogniser.predict(_WARM_UP)):
+            if not is_sound(_WARM_UP, recogniser.predict(_WARM_UP)):
                 raise BundleNotFinite(path=path, problem="its first answer")
             # Routing must not wait for callers to find out how fast it is.
             for text in (_WARM_UP, _WARM_UP * 30) * 3:
@@ -348,7 +348,8 @@ def _timed(version: str, text: str, started: float) -> None:
     latencies.record(version, characters=len(text), milliseconds=(time.perf_counter() - started) * 1000)
 
 
-def _is_sound(text: str, found: Recognition) -> bool:
+def is_sound(text: str, found: Recognition) -> bool:
+    """Can this be an answer at all: spans inside the text, numbers that are some?"""
     numbers = [span.confidence for span in found.spans if span.confidence is not None]
     return (
         all(0 <= span.start < span.end <= len(text) for span in found.spans)

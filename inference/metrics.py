@@ -22,7 +22,11 @@ ENTITIES = Counter("ner_entities_found", "Entities in answers.")
 LOAD_REFUSED = Counter("model_load_refused", "Bundles refused when loading them.", ["reason"])
 OUTPUT_REFUSED = Counter("model_output_refused", "Answers of models withheld as impossible.")
 LOADED = Gauge("ner_recognisers_loaded", "Recognisers in memory, all processes.", multiprocess_mode="livesum")
-CACHED = Counter("ner_cache", "Texts asked about, by whether the answer was remembered.", ["outcome"])
+CACHED = Counter(
+    "ner_cache",
+    "Texts asked about, by whether the answer was remembered: in the process, and if not there, in Redis.",
+    ["level", "outcome"],
+)
 CASCADED = Counter(
     "ner_cascade",
     "Texts that were asked of a cascade: kept by the fast version, handed on, kept because the better one "

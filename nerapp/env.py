@@ -230,6 +230,9 @@ class Env(BaseModel):
         validation_alias="JOB_KEEP_DAYS",
         description="for how many days the result of a bulk prediction is kept, 1 to 3650",
     )
+    shared_cache_seconds: int = Field(
+        600, ge=0, le=86_400, validation_alias="SHARED_CACHE_SECONDS", description="0 to 86400 seconds"
+    )
     prediction_recording: Literal["durable", "stream"] = Field(
         "durable", validation_alias="PREDICTION_RECORDING", description="durable or stream"
     )

@@ -98,7 +98,12 @@ class Numbers(msgspec.Struct, kw_only=True):
     entities_found: int
     rate_limited: int
     cache_hit_rate: Annotated[
-        float | None, msgspec.Meta(description="Of the texts asked about; null before the first.")
+        float | None,
+        msgspec.Meta(description="Of the texts asked about, known at either level; null before the first."),
+    ]
+    cache_hit_rates: Annotated[
+        dict[Literal["process", "redis"], float | None],
+        msgspec.Meta(description="By level: of the texts that each was asked about; null before the first."),
     ]
     p50_ms: float | None
     p95_ms: float | None
@@ -346,7 +351,7 @@ def numbers() -> Numbers:
     """The counters as a few numbers; percentiles are the upper bounds of their buckets, interpolated."""
     totals: dict[str, float] = {}
     buckets: dict[float, float] = {}
-    hits: Counter[str] = Counter()
+    cached: Counter[tuple[str, str]] = Counter()
     for family in _registry().collect():
         for sample in family.samples:
             totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
@@ -354,7 +359,7 @@ def numbers() -> Numbers:
                 bound = float(sample.labels["le"])
                 buckets[bound] = buckets.get(bound, 0.0) + sample.value
             elif sample.name == "ner_cache_total":
-                hits[sample.labels["outcome"]] += int(sample.value)
+                cached[sample.labels["level"], sample.labels["outcome"]] += int(sample.value)
     requests = int(totals.get("ner_prediction_seconds_count", 0))
     errors = int(totals.get("ner_predictions_failed_total", 0))
     return Numbers(
@@ -364,12 +369,26 @@ def numbers() -> Numbers:
         texts_predicted=int(totals.get("ner_texts_predicted_total", 0)),
         entities_found=int(totals.get("ner_entities_found_total", 0)),
         rate_limited=int(totals.get("ner_rate_limited_total", 0)),
-        cache_hit_rate=round(hits["hit"] / sum(hits.values()), 4) if sum(hits.values()) else None,
+        cache_hit_rate=_share(
+            cached["process", "hit"] + cached["redis", "hit"],
+            cached["process", "hit"] + cached["process", "miss"],
+        ),
+        cache_hit_rates={
+            level: _share(cached[level, "hit"], cached[level, "hit"] + cached[level, "miss"])
+            for level in _CACHE_LEVELS
+        },
         p50_ms=_percentile(buckets, 0.50),
         p95_ms=_percentile(buckets, 0.95),
         p99_ms=_percentile(buckets, 0.99),
         requests_per_second=round(requests / max(time.monotonic() - _STARTED, 1e-9), 3),
     )
+
+
+_CACHE_LEVELS: tuple[Literal["process", "redis"], ...] = ("process", "redis")
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
 
 
 def _percentile(buckets: dict[float, float], share: float) -> float | None:

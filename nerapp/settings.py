@@ -205,6 +205,8 @@ JOB_WORKERS = 8
 JOBS_PER_KEY = 20
 #: Results of bulk predictions are removed after so many days.
 JOB_KEEP_DAYS = ENV.job_keep_days
+#: For how long web processes share what they recognised, by Redis; 0: not at all.
+SHARED_CACHE_SECONDS = ENV.shared_cache_seconds
 #: `durable`: a prediction is a row before it is told; `stream`: it waits in Redis for a moment (ADR 7).
 PREDICTION_RECORDING = ENV.prediction_recording
 #: So much may wait in Redis; what comes then is a row before it is told.

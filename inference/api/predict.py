@@ -29,6 +29,8 @@ from inference.api.bodies import (
 )
 from inference.api.decisions import Spent, answered, decided, decision, timing, warnings
 from inference.authentication import Caller
+from inference.cache import recognition_cache
+from inference.engine import engine
 from inference.errors import (
     BatchEmpty,
     BatchTooLarge,
@@ -41,6 +43,7 @@ from inference.formats import found_in
 from inference.models import ApiKey, Deployment
 from inference.router import AUTO, Choice, Demands, choose, stand_in
 from inference.services import Answer, prediction_make
+from inference.shared_cache import Place
 from inference.wire import texts_cost
 from ner.masking import masked
 
@@ -55,14 +58,32 @@ class _OneText(APIView):
         """One text."""
         return 1
 
+    def unknown(self, request: Request) -> Place | None:
+        """Where Redis may know what this process does not, if it is plain which version will answer."""
+        asked = request.data
+        if not asked or not asked.store or asked.model != AUTO or not engine.follows:
+            return None
+        demands = self.demands(asked)
+        if not demands.are_none:
+            return None
+        try:
+            choice = _choose(request, asked, demands)
+        except DomainError:  # the view will find out, and count it
+            return None
+        return recognition_cache.unknown(choice.serving.version.sha256, asked.text)
+
+    def demands(self, asked: Any) -> Demands:
+        """What a caller asks of the version that answers."""
+        raise NotImplementedError
+
     def answer(
-        self, request: Request, asked: PredictRequest | RouteRequest, demands: Demands
+        self, request: Request, asked: PredictRequest | RouteRequest
     ) -> tuple[Choice, Answer, dict[str, Any], Spent]:
         """The version that answered, its answer, the fields to tell, and where the time went."""
         started = time.perf_counter()
         text_check(asked.text, limit=settings.LIMITS["predict_characters"])
         with metrics.measured("predict"):
-            choice = _choose(request, asked, demands)
+            choice = _choose(request, asked, self.demands(asked))
             routing_ms = _milliseconds(started)
             choice, answer = _ask_in_turn(request, asked, choice)
             choice = answered(choice, [answer])
@@ -90,19 +111,21 @@ class PredictView(_OneText):
 
     body = PredictRequest
 
-    @extend_schema(
-        operation_id="predict", tags=["predict"], request=PredictRequest, responses=PredictResponse
-    )
-    def post(self, request: Request) -> Response:
-        asked = cast(PredictRequest, request.data or _missing("text"))
-        demands = Demands(
+    def demands(self, asked: PredictRequest) -> Demands:
+        return Demands(
             characters=len(asked.text),
             subject=asked.subject or asked.text,
             strategy=asked.routing_strategy or ("speed" if asked.speed_priority else None),
             max_latency_ms=asked.max_latency_ms,
             min_accuracy=asked.min_accuracy,
         )
-        choice, answer, fields, spent = self.answer(request, asked, demands)
+
+    @extend_schema(
+        operation_id="predict", tags=["predict"], request=PredictRequest, responses=PredictResponse
+    )
+    def post(self, request: Request) -> Response:
+        asked = cast(PredictRequest, request.data or _missing("text"))
+        choice, answer, fields, spent = self.answer(request, asked)
         return Response(
             PredictResponse(
                 **fields,
@@ -117,12 +140,8 @@ class RouteView(_OneText):
 
     body = RouteRequest
 
-    @extend_schema(
-        operation_id="predict_route", tags=["predict"], request=RouteRequest, responses=RouteResponse
-    )
-    def post(self, request: Request) -> Response:
-        asked = cast(RouteRequest, request.data or _missing("text"))
-        demands = Demands(
+    def demands(self, asked: RouteRequest) -> Demands:
+        return Demands(
             characters=len(asked.text),
             subject=asked.subject or asked.text,
             strategy=asked.routing_strategy,
@@ -130,7 +149,13 @@ class RouteView(_OneText):
             min_accuracy=asked.min_accuracy,
             may_fall_back=asked.fallback_enabled,
         )
-        choice, answer, fields, spent = self.answer(request, asked, demands)
+
+    @extend_schema(
+        operation_id="predict_route", tags=["predict"], request=RouteRequest, responses=RouteResponse
+    )
+    def post(self, request: Request) -> Response:
+        asked = cast(RouteRequest, request.data or _missing("text"))
+        choice, answer, fields, spent = self.answer(request, asked)
         f1, took = fields["f1_score"], fields["processing_time_ms"]
         return Response(
             RouteResponse(
