@@ -26,6 +26,7 @@ from feedback.selectors import decisions_count
 from feedback.services import prediction_correct, rating_submit
 from inference.models import ApiKey, Prediction
 from inference.selectors import prediction_get
+from inference.wire import exchange
 from ner.spans import Span, Utf16Index, span_warnings
 
 _ETAG = re.compile(r'(?:W/)?"?(\d{1,9})"?\Z', re.ASCII)
@@ -35,6 +36,51 @@ _OF_CORRECTION = (
     "only randomly drawn reviews may judge a model."
 )
 _OF_RATING = "Kept for the quality reports; models are trained on corrected spans, not on ratings."
+
+
+_PREDICTION = "f1532274-e0cc-4ad9-8921-61271034b4b2"
+_REQUEST = "c2dc0b8004d5488f8ff56c5ae4e32f3c"
+_SPANS = [
+    {"start": 0, "end": 12, "label": "per", "text": "Ada Lovelace"},
+    {"start": 22, "end": 28, "label": "geo", "text": "London"},
+    {"start": 32, "end": 36, "label": "tim", "text": "1835"},
+]
+EXAMPLES = [
+    *exchange(
+        "All spans as they should be",
+        asked={"prediction_id": _PREDICTION, "spans": _SPANS},
+        answered={
+            "id": "13bd640f-6191-484e-b41b-e5649833b22c",
+            "kind": "correction",
+            "prediction_id": _PREDICTION,
+            "document_id": "5447cdcb-4c75-40a9-804e-c6dd734da310",
+            "number": 1,
+            "spans": _SPANS,
+            "offset_unit": "codepoint",
+            "decisions": {"accept": 3},
+            "warnings": [],
+            "retraining": _OF_CORRECTION,
+            "request_id": _REQUEST,
+        },
+    ),
+    *exchange(
+        "A rating",
+        asked={"prediction_id": _PREDICTION, "rating": 4, "comment": "The year was missed."},
+        answered={
+            "id": "17",
+            "kind": "rating",
+            "prediction_id": _PREDICTION,
+            "document_id": None,
+            "number": None,
+            "spans": None,
+            "offset_unit": "codepoint",
+            "decisions": {},
+            "warnings": [],
+            "retraining": _OF_RATING,
+            "request_id": _REQUEST,
+        },
+    ),
+]
 
 
 class FeedbackView(APIView):
@@ -53,6 +99,7 @@ class FeedbackView(APIView):
         tags=["feedback"],
         request=FeedbackRequest,
         responses=FeedbackResponse,
+        examples=EXAMPLES,
         parameters=[
             OpenApiParameter(
                 "Idempotency-Key",

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -29,6 +30,14 @@ FILE_BODY = {
 }
 #: What a multipart body takes besides the file.
 _ENVELOPE = 64 * 1024
+
+
+def exchange(name: str, *, asked: object, answered: object, status: int = 200) -> list[OpenApiExample]:
+    """A request and its answer for the OpenAPI document; a test asks the one and expects the other."""
+    return [
+        OpenApiExample(name, value=asked, request_only=True),
+        OpenApiExample(name, value=answered, response_only=True, status_codes=[str(status)]),
+    ]
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from nerapp.api import PROBLEM
+from nerapp.api_words import SUMMARIES
 
 _REFERENCE = "#/components/schemas/{name}"
 
@@ -164,6 +165,7 @@ def problems_add(result: dict[str, Any], generator: Any, request: Any, public: b
 
 
 def _operation_finish(method: str, operation: dict[str, Any]) -> None:
+    operation["summary"] = SUMMARIES[operation["operationId"]]
     # The first to name a status describes it.
     kinds: list[Mapping[str, str]] = [_OWN.get(operation["operationId"], {})]
     if method == "post":

@@ -11,6 +11,7 @@ import dj_database_url
 from csp.constants import NONCE, NONE, SELF
 
 from nerapp import env
+from nerapp.api_words import DESCRIPTION, TAGS
 from nerapp.logs import logging_config
 from nerapp.schedule import BEAT
 
@@ -346,7 +347,8 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "nerapp",
-    "DESCRIPTION": "Named entity recognition in production with the loop closed.",
+    "DESCRIPTION": DESCRIPTION,
+    "TAGS": TAGS,
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": r"/api/v1",

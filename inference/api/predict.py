@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from corpus.errors import DomainError, FieldRequired
 from corpus.services import text_check
 from inference import metrics
+from inference.api import examples
 from inference.api.bodies import (
     BatchItem,
     BatchRequest,
@@ -121,7 +122,11 @@ class PredictView(_OneText):
         )
 
     @extend_schema(
-        operation_id="predict", tags=["predict"], request=PredictRequest, responses=PredictResponse
+        operation_id="predict",
+        tags=["predict"],
+        request=PredictRequest,
+        responses=PredictResponse,
+        examples=examples.PREDICT,
     )
     def post(self, request: Request) -> Response:
         asked = cast(PredictRequest, request.data or _missing("text"))
@@ -151,7 +156,11 @@ class RouteView(_OneText):
         )
 
     @extend_schema(
-        operation_id="predict_route", tags=["predict"], request=RouteRequest, responses=RouteResponse
+        operation_id="predict_route",
+        tags=["predict"],
+        request=RouteRequest,
+        responses=RouteResponse,
+        examples=examples.ROUTE,
     )
     def post(self, request: Request) -> Response:
         asked = cast(RouteRequest, request.data or _missing("text"))
@@ -181,7 +190,11 @@ class BatchView(APIView):
         return texts_cost(len(cast(BatchRequest, request.data).texts) if request.data else 0)
 
     @extend_schema(
-        operation_id="predict_batch", tags=["predict"], request=BatchRequest, responses=BatchResponse
+        operation_id="predict_batch",
+        tags=["predict"],
+        request=BatchRequest,
+        responses=BatchResponse,
+        examples=examples.BATCH,
     )
     def post(self, request: Request) -> Response:
         started = time.perf_counter()

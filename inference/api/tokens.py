@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from inference.api import examples
 from inference.api.bodies import TokenRequest, TokenResponse
 from inference.authentication import caller_of
 from inference.errors import MissingScope, TokenForToken, Unauthenticated
@@ -24,7 +25,13 @@ class TokenView(APIView):
         """As much as a text."""
         return 1
 
-    @extend_schema(operation_id="token", tags=["access"], request=TokenRequest, responses=TokenResponse)
+    @extend_schema(
+        operation_id="token",
+        tags=["access"],
+        request=TokenRequest,
+        responses=TokenResponse,
+        examples=examples.TOKEN,
+    )
     def post(self, request: Request) -> Response:
         caller = caller_of(request)
         if caller is None:

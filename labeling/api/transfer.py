@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inference.models import ApiKey
-from inference.wire import FILE_BODY, PLAIN, KeyView, attachment, file_sent
+from inference.wire import FILE_BODY, PLAIN, KeyView, attachment, exchange, file_sent
 from labeling.errors import OptionUnknown
 from labeling.models import ExportJob, ImportJob
 from labeling.options import ExportOptions, ImportOptions, import_formats, options_read
@@ -180,6 +180,28 @@ class ExportsView(KeyView):
         tags=["transfer"],
         request=ExportOptions,
         responses={201: ExportStatus},
+        examples=exchange(
+            "What was reviewed, for spaCy",
+            asked={"format": "spacy", "reviewed_only": True},
+            answered={
+                "id": "0f1d3c1e-7d5c-4a39-8a52-0f3f6a1f2b11",
+                "status": "queued",
+                "file_name": "demo.spacy",
+                "format": "spacy",
+                "position": 0,
+                "total": None,
+                "size_bytes": 0,
+                "sha256": "",
+                "label_set_revision": None,
+                "losses": [],
+                "error_code": "",
+                "error": "",
+                "created_at": "2026-11-26T04:12:14Z",
+                "started_at": None,
+                "ended_at": None,
+            },
+            status=201,
+        ),
     )
     def post(self, request: Request) -> Response:
         key = self.key(request)

@@ -1,0 +1,47 @@
+"""What the OpenAPI document says in words: how to begin, what belongs together, each operation in a line."""
+
+from __future__ import annotations
+
+DESCRIPTION = """Named entity recognition in production with the loop closed.
+
+**To begin**: `manage.py apikey_create --project demo --name me` prints a key; press *Authorize*, paste it,
+open `predict` and execute. Offsets count code points of the text exactly as it was sent, unless `utf16` is
+asked for. Every refusal is `application/problem+json` with a stable `code`."""
+
+#: In the order in which the page shows them.
+TAGS = [
+    {"name": "predict", "description": "One text, or up to a thousand"},
+    {"name": "jobs", "description": "A whole file, behind the answer"},
+    {"name": "feedback", "description": "What people say about a prediction"},
+    {"name": "models", "description": "What answers, and how good it is"},
+    {"name": "transfer", "description": "Labelled texts in and out"},
+    {"name": "access", "description": "Tokens in exchange for a key"},
+    {"name": "health", "description": "For probes, dashboards and operators"},
+]
+
+SUMMARIES = {
+    "predict": "Recognise the entities of one text",
+    "predict_route": "Recognise one text by the version that measurements speak for",
+    "predict_batch": "Recognise up to 1,000 texts at once",
+    "job_start": "Hand a file in",
+    "job_list": "List what was handed in",
+    "job_read": "Ask how far a file is",
+    "job_cancel": "Stop a file",
+    "job_result": "Fetch the answers of a file",
+    "feedback": "Correct or rate a prediction",
+    "models_list": "List the versions that may be used",
+    "models_read": "Look at one version and its card",
+    "models_comparison": "Put versions beside each other",
+    "import_start": "Bring labelled texts in",
+    "import_read": "Ask how far an import is",
+    "import_cancel": "Stop an import",
+    "export_start": "Have labelled texts written",
+    "export_read": "Ask how far an export is",
+    "export_cancel": "Stop an export",
+    "export_file": "Fetch what was written",
+    "token": "Exchange a key for a short-lived token",
+    "live": "Is the process alive?",
+    "ready": "Can it answer?",
+    "health": "How is everything?",
+    "metrics": "Numbers for Prometheus",
+}
