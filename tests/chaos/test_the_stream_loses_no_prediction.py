@@ -158,7 +158,8 @@ def test_an_emptied_redis_loses_at_most_what_waited(served: Served) -> None:
 
 
 def test_while_postgresql_is_away_answers_go_on_and_become_rows_later(served: Served) -> None:
-    with Traffic(served.port, served.key) as traffic:
+    # A refusal may end the connection it comes on.
+    with Traffic(served.port, served.key, keeps_open=False) as traffic:
         wait_for(lambda: len(traffic.told) > 50, "traffic")
         served.site.service_signal(served.site.postgres, signal.SIGQUIT)
         served.site.services["postgres"].wait(20)

@@ -18,10 +18,12 @@ from corpus.models import Project
 from corpus.services import Row, copy_line
 from inference import metrics
 from inference import stream_writer as writing
-from inference.models import ModelVersion, Prediction
+from inference.models import ApiKey, ModelVersion, Prediction
 from inference.recorder import COLUMNS, Recorder
 from inference.stream import BYTES, IDS, STREAM, PredictionStream, stream
 from inference.stream_writer import StreamWriter
+from labeling.models import Task
+from labeling.services.traffic import SETTLING, traffic_take
 from tests.inference.conftest import Post
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -329,6 +331,22 @@ def test_a_row_that_comes_late_is_dated_when_it_comes(row: Any, writer: StreamWr
     age = {str(one.pk): (now - one.created_at).total_seconds() for one in Prediction.objects.all()}
     assert age[str(late[0])] < 2
     assert 2 <= age[str(fresh[0])] < 5
+
+
+def test_what_waited_long_still_reaches_the_queue(
+    project: Project, key: tuple[ApiKey, str], row: Any, writer: StreamWriter
+) -> None:
+    Project.objects.update(traffic_share=1.0)
+    project.refresh_from_db()
+    assert traffic_take(project=project, now=timezone.now() + SETTLING).total == 0  # it has read until now
+    late = [*row(age=60)]
+    late[COLUMNS.index("api_key_id")] = str(key[0].pk)
+    add(late)
+
+    written(writer)
+
+    assert traffic_take(project=project, now=timezone.now() + SETTLING).total == 1
+    assert str(Task.objects.get().prediction_id) == late[0]
 
 
 def test_operators_see_what_waits_and_for_how_long(get: Post, row: Any) -> None:
