@@ -46,6 +46,12 @@ class PredictionNotYet(Unavailable):
     code = "prediction_not_yet"
 
 
+class TooMuchAtOnce(Unavailable):
+    """Other long texts are being read; try again in a second, or send files of long texts to jobs."""
+
+    code = "too_much_at_once"
+
+
 class NoModelFits(Conflict):
     """No version meets what was asked for ({objections}), and none may stand in: set fallback_enabled."""
 

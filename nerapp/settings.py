@@ -158,6 +158,9 @@ CACHE_URL = ENV.cache_url
 
 #: Bundles of trained versions and MLflow's artifacts.
 DATA_DIR = ENV.data_dir
+#: What the processes of one machine have in common while they run.
+RUN_DIR = ENV.home / "run"
+WEB_THREADS = ENV.web_threads
 #: Bundled base models.
 MODELS_DIR = ENV.models_dir
 #: Labelled and unlabelled texts that come with nerapp: general, orchard, rehearsal, demo.

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bench.serving import cases, growth, limit, rates, report, spacy_words
+from bench.serving import cases, growth, hostile, limit, rates, report, spacy_words
 from bench.serving.server import Server, sentences, serving
 from nerapp.env import PROJECT
 
@@ -103,6 +103,7 @@ def _parts(
         ),
         "shapes": lambda server: growth.shapes(server, seconds=sizes.shape_seconds),
         "limit": lambda server: limit.measure(server, trials=sizes.trials),
+        "hostile": lambda server: hostile.measure(server, rounds=sizes.rounds, seconds=sizes.seconds),
         "growth": lambda server: growth.stored(
             arguments.model, scale=sizes.stored, seconds=2, rounds=sizes.growth_rounds
         ),

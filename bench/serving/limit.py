@@ -13,7 +13,8 @@ CALLERS = 64
 #: One comes back every two minutes: none within a trial.
 ALLOWED = 30
 
-_KEYS = """
+#: Prints as many keys as are asked for, with so many texts an hour.
+KEYS = """
 import sys
 from audit.services import SYSTEM
 from corpus.models import Project
@@ -28,7 +29,7 @@ for number in range(int(sys.argv[1])):
 
 def measure(server: Server, *, trials: int) -> dict[str, object]:
     """How often exactly as many of 64 that ask at one moment were let pass as the limit says."""
-    keys = server.site.python(_KEYS, str(trials), str(ALLOWED)).split()[-trials:]
+    keys = server.site.python(KEYS, str(trials), str(ALLOWED)).split()[-trials:]
     expected = Counter({"200": ALLOWED, "429": CALLERS - ALLOWED})
     exact, wrong = 0, []
     for key in keys:

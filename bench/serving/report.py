@@ -23,6 +23,7 @@ GOALS = {
     "cold_start_s": "<= 3",
     "growth_p95": "<= 1.1",
     "rate_limit_exact": "every trial",
+    "hostile_p99": "<= 2",
     "errors": "0",
     "lost": "0",
 }
@@ -56,6 +57,8 @@ def figures(found: Found) -> dict[str, Any]:
         told["growth_p95"] = growth["growth_p95"]
     if limit := found.get("limit"):
         told["rate_limit_exact"] = f"{limit['exact']} of {limit['trials']}"
+    if hostile := found.get("hostile"):
+        told["hostile_p99"] = hostile["hostile_p99"]
     told["errors"] = int(sum(row["errors"] for _, row in _rows(found)))
     if opened:
         told["lost"] = opened["lost"]

@@ -20,6 +20,7 @@ from inference.cache import recognition_cache
 from inference.engine import Serving, engine
 from inference.errors import ModelUnsound
 from inference.handovers import Cascade
+from inference.lane import lane
 from inference.models import ApiKey, Deployment, ModelVersion, Prediction
 from inference.recorder import COLUMNS, recorder
 from ner.runtime import Recognition
@@ -71,11 +72,14 @@ def prediction_make(
     """
     started = time.perf_counter()
     chosen = serving or engine.serving(project_id=project.pk, slot=slot)
-    recognised = _recognise(chosen, texts, store=store)
-    latency_ms = (time.perf_counter() - started) * 1000 / max(len(texts), 1)
-    words = [Answer(None, text, chosen, one, latency_ms) for text, one in zip(texts, recognised, strict=True)]
-    if cascade is not None:
-        words = _handed_on(words, cascade, store=store)
+    with lane.turn(characters=sum(map(len, texts)), caller=api_key and api_key.pk):
+        recognised = _recognise(chosen, texts, store=store)
+        latency_ms = (time.perf_counter() - started) * 1000 / max(len(texts), 1)
+        words = [
+            Answer(None, text, chosen, one, latency_ms) for text, one in zip(texts, recognised, strict=True)
+        ]
+        if cascade is not None:
+            words = _handed_on(words, cascade, store=store)
     answers = [
         replace(
             answer,

@@ -50,9 +50,9 @@ def _asked(connection: http.client.HTTPConnection, key: str, text: str) -> Told:
         connection.request("POST", "/api/v1/predict", json.dumps({"text": text}), headers)
         response = connection.getresponse()
         body = json.loads(response.read())
-    except (OSError, http.client.HTTPException, ValueError):
+    except (OSError, http.client.HTTPException, ValueError) as error:
         connection.close()
-        return Told(sent, time.time(), 0, "", {}, {})
+        return Told(sent, time.time(), 0, "", {}, {"error": repr(error)})
     found = {name.lower(): value for name, value in response.getheaders()}
     return Told(sent, time.time(), response.status, body.get("model_version", ""), found, body)
 

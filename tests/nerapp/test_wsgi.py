@@ -11,6 +11,10 @@ from django.core.signals import request_started
 from django.db import close_old_connections
 from django.test import Client
 
+from audit.services import SYSTEM
+from corpus.models import Project
+from inference.services import api_key_create
+
 pytestmark = pytest.mark.django_db
 
 
@@ -21,16 +25,16 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(upkeep, "start", lambda: None)  # its thread would outlive the test
     from nerapp.wsgi import application
 
-    def call(path: str, **headers: str) -> tuple[str, dict[str, str], bytes]:
+    def call(path: str, body: bytes = b"", **headers: str) -> tuple[str, dict[str, str], bytes]:
         said: list[Any] = []
         environ = {
             **{"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "", "SCRIPT_NAME": ""},
             **{"SERVER_NAME": "localhost", "SERVER_PORT": "80", "HTTP_HOST": "localhost"},
-            **{"wsgi.input": io.BytesIO(), "wsgi.url_scheme": "http", "wsgi.errors": io.StringIO()},
+            **{"wsgi.input": io.BytesIO(body), "wsgi.url_scheme": "http", "wsgi.errors": io.StringIO()},
             **headers,
         }
-        body = b"".join(application(environ, lambda status, given: said.extend((status, dict(given)))))
-        return said[0], said[1], body
+        answer = b"".join(application(environ, lambda status, given: said.extend((status, dict(given)))))
+        return said[0], said[1], answer
 
     # As Django's own test client does: the connection is the test's, not the request's.
     request_started.disconnect(close_old_connections)
@@ -77,3 +81,15 @@ def test_the_api_speaks_english_to_everybody(ask: Any) -> None:
     german = {"HTTP_ACCEPT_LANGUAGE": "de"}
     ask("/help/", **german)
     assert b"There is nothing here" in ask("/api/v1/nothing", **german)[2]
+
+
+def test_who_is_answered_before_their_body_was_read_is_told_that_the_connection_ends(
+    ask: Any, project: Project
+) -> None:
+    _, secret = api_key_create(project=project, name="caller", scopes=["predict"], actor=SYSTEM)
+    sent = {"REQUEST_METHOD": "POST", "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": "15"}
+    status, headers, _ = ask("/api/v1/predict", b'{"text": "Ada"}', **sent)
+    assert (status, headers["Connection"]) == ("401 Unauthorized", "close")
+    sent["HTTP_AUTHORIZATION"] = f"Bearer {secret}"
+    status, headers, _ = ask("/api/v1/predict", b'{"texts": "Ada"}'[:15], **sent)
+    assert (status[:3], "Connection" in headers) == ("400", False)
