@@ -90,16 +90,11 @@ class DeploymentAdmin(ProjectHistory):
     @method_decorator(require_POST)
     def roll_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Bring the earlier version back, in one click."""
-        deployment = self.get_object(request, str(pk))
-        if deployment is None:
-            raise PermissionDenied
-        require(request, project=deployment.project, codename=PROMOTE, permission="promote")
+        deployment = self._chosen(request, pk)
         with refusals_told(request):
             moved = version_roll_back(
                 project=deployment.project,
-                expected_generation=generation_sent(request.POST.get("generation")),
-                actor=Actor.of_user(request.user),
-                reason=request.POST.get("reason", "")[:500],
+                **_sent(request),
             )
             messages.success(
                 request,
@@ -112,18 +107,13 @@ class DeploymentAdmin(ProjectHistory):
     @method_decorator(require_POST)
     def share_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Give the slot another share of the callers."""
-        deployment = self.get_object(request, str(pk))
-        if deployment is None:
-            raise PermissionDenied
-        require(request, project=deployment.project, codename=PROMOTE, permission="promote")
+        deployment = self._chosen(request, pk)
         with refusals_told(request):
             deployment_share(
                 project=deployment.project,
                 slot=deployment.slot,
                 share=_percent(request.POST.get("share", "")),
-                expected_generation=generation_sent(request.POST.get("generation")),
-                actor=Actor.of_user(request.user),
-                reason=request.POST.get("reason", "")[:500],
+                **_sent(request),
             )
             messages.success(request, _("The new share holds within 5 seconds."))
         return redirect("admin:inference_deployment_change", deployment.pk)
@@ -131,20 +121,32 @@ class DeploymentAdmin(ProjectHistory):
     @method_decorator(require_POST)
     def clear_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Empty the slot."""
-        deployment = self.get_object(request, str(pk))
-        if deployment is None:
-            raise PermissionDenied
-        require(request, project=deployment.project, codename=PROMOTE, permission="promote")
+        deployment = self._chosen(request, pk)
         with refusals_told(request):
             deployment_clear(
                 project=deployment.project,
                 slot=deployment.slot,
-                expected_generation=generation_sent(request.POST.get("generation")),
-                actor=Actor.of_user(request.user),
-                reason=request.POST.get("reason", "")[:500],
+                **_sent(request),
             )
             messages.success(request, _("The slot is empty; the champion answers whom it answered."))
         return redirect("admin:inference_deployment_changelist")
+
+    def _chosen(self, request: HttpRequest, pk: int) -> Deployment:
+        """The slot of an address, for who may promote in its project."""
+        deployment: Deployment | None = self.get_object(request, str(pk))
+        if deployment is None:
+            raise PermissionDenied
+        require(request, project=deployment.project, codename=PROMOTE, permission="promote")
+        return deployment
+
+
+def _sent(request: HttpRequest) -> dict[str, Any]:
+    """What every act on a slot is sent with: what it was before, who acts, and why."""
+    return {
+        "expected_generation": generation_sent(request.POST.get("generation")),
+        "actor": Actor.of_user(request.user),
+        "reason": request.POST.get("reason", "")[:500],
+    }
 
 
 def _percent(text: str) -> float | None:
