@@ -52,6 +52,13 @@ class TooMuchAtOnce(Unavailable):
     code = "too_much_at_once"
 
 
+class StorageFull(Unavailable):
+    """There is no room for the file on the disk of this server; nothing of it was kept. Tell its operator."""
+
+    code = "storage_full"
+    retry_after = 60
+
+
 class NoModelFits(Conflict):
     """No version meets what was asked for ({objections}), and none may stand in: set fallback_enabled."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -15,7 +16,7 @@ from typing import BinaryIO, Protocol
 
 from django.db.models import Model
 
-from inference.errors import FileTooLarge
+from inference.errors import FileTooLarge, StorageFull
 
 #: Files are read and written in pieces of so many bytes.
 CHUNK = 1024 * 1024
@@ -48,7 +49,10 @@ def file_new(path: Path) -> BinaryIO:
 
 
 def upload_write(path: Path, chunks: Iterable[bytes], *, limit: int) -> Stored:
-    """Write what comes in to the disk; FileTooLarge, and nothing left, once it is more than allowed."""
+    """Write what comes in to the disk; FileTooLarge, and nothing left, once it is more than allowed.
+
+    Raises StorageFull, and leaves nothing either, when the disk has no room for it.
+    """
     digest, size = hashlib.sha256(), 0
     try:
         with file_new(path) as file:
@@ -58,8 +62,10 @@ def upload_write(path: Path, chunks: Iterable[bytes], *, limit: int) -> Stored:
                     raise FileTooLarge(limit=size_shown(limit), size=f"more than {size_shown(limit)}")
                 digest.update(chunk)
                 file.write(chunk)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(path.parent, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull() from error
         raise
     return Stored(size, digest.hexdigest())
 

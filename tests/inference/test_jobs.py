@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -29,6 +29,7 @@ from inference.errors import ModelLoading
 from inference.models import ApiKey, ModelVersion, Prediction, PredictionChunk, PredictionJob
 from inference.services import api_key_create, deployment_set, version_register
 from inference.services import chunks as chunk_services
+from inference.services import files as file_services
 from inference.services.chunks import chunk_work
 from inference.services.job_files import files_sweep, folder_of
 from inference.services.jobs import job_work, jobs_sweep
@@ -328,6 +329,21 @@ def test_a_job_that_was_cancelled_or_grew_old_has_no_files(
     assert get(f"jobs/{old}").json()["result_removed_at"] is not None
     assert not folder_of(uuid.UUID(old)).exists()
     assert not PredictionChunk.objects.exists()
+
+
+def test_a_full_disk_is_told_and_nothing_of_the_file_stays(
+    send: Post, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    def without_room(path: Path) -> BinaryIO:
+        path.parent.mkdir(parents=True)
+        return open("/dev/full", "wb")
+
+    monkeypatch.setattr(file_services, "file_new", without_room)
+    refused = send(many(3))
+    assert (refused.status_code, refused.json()["code"]) == (503, "storage_full")
+    assert refused.headers["Retry-After"] == "60"
+    assert not PredictionJob.objects.exists()
+    assert list(folder_of(uuid.uuid4()).parent.iterdir()) == []
 
 
 def test_a_file_whose_request_died_is_removed_after_a_day(settings: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,8 @@ from corpus.models import Project
 from corpus.services import Row
 from inference.models import ModelVersion, Prediction
 from inference.recorder import Recorder
-from tests.conftest import wait_until
+from tests.conftest import superuser, wait_until
+from tests.inference.conftest import Post
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -154,3 +156,26 @@ def test_a_fault_of_ours_is_told_to_all_who_wait_for_the_same_commit(
             wait_until(lambda: len(recorder._waiting) == callers, "all to wait")
         assert [one.result() for one in asked] == ["told"] * callers
     assert not Prediction.objects.exists()
+
+
+def test_a_disk_of_the_database_without_room_is_no_answer(
+    recorder: Recorder, row: Any, post: Post, project: Project
+) -> None:
+    """What PostgreSQL says then, said by a trigger."""
+    full = """
+        CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+        CREATE TRIGGER no_room BEFORE INSERT ON inference_prediction EXECUTE FUNCTION no_room();
+    """
+    with contextlib.closing(superuser("nerapp")) as connection, connection.cursor() as cursor:
+        cursor.execute(full)
+        try:
+            with pytest.raises(OperationalError):
+                recorder.record([row()])
+            refused = post("predict", {"text": "Ada"})
+        finally:
+            cursor.execute("DROP FUNCTION no_room CASCADE")
+    assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
+    assert "Retry-After" in refused.headers
+    assert not Prediction.objects.exists()
+    assert post("predict", {"text": "Ada"}).status_code == 200
