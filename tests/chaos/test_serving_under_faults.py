@@ -228,10 +228,11 @@ def test_answers_that_are_under_way_at_the_end_are_finished(served: Served) -> N
         wait_for(lambda: ask(port, served.key).status == 200, "the first answer")
         long = "Ada saw London. " * 6000
         with ThreadPoolExecutor() as callers:
-            asked = [callers.submit(ask, port, served.key, text=f"{one} {long}") for one in range(4)]
+            # As many long texts as one caller may have in one process, should all come to the same.
+            asked = [callers.submit(ask, port, served.key, text=f"{one} {long}") for one in range(3)]
             time.sleep(0.2)
             web.send_signal(signal.SIGTERM)
-            assert [one.result().status for one in asked] == [200] * 4
+            assert [one.result().status for one in asked] == [200] * 3
         assert web.wait(20) == 0
         assert ask(port, served.key).status == 0
     finally:
