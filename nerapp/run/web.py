@@ -10,6 +10,7 @@ import importlib
 import os
 import socket
 import sys
+import time
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,8 @@ from nerapp.run.supervisor import StartFailed
 
 #: So long may answers take that are under way when the server is told to end.
 _GRACE_SECONDS = 20
+#: How often it is looked whether all web processes live, and how old one is that may be replaced at once.
+_LOOK_SECONDS, _YOUNG_SECONDS = 1.0, 5.0
 #: A thread keeps its connection to the database: the longest that granian lets one idle.
 _IDLE_SECONDS = 600
 
@@ -43,6 +46,28 @@ class _Server(MPServer):
     def _init_shared_socket(self) -> None:
         self._shd = SocketHolder(self._listening.fileno(), False, self.backlog)  # type: ignore[assignment,call-arg]
         self._sso = self._listening
+
+    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+        """Start again what has ended, until somebody asks for the end.
+
+        Granian's own loop counts deaths: of two at one moment it may miss one and then turns on the spot, and
+        it ends all when a process dies soon after its start. This one looks who lives.
+        """
+        while not self.interrupt_signal:
+            self.main_loop_interrupt.wait(_LOOK_SECONDS)
+            self.main_loop_interrupt.clear()
+            if self.reload_signal:
+                self._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+            elif not self.interrupt_signal:
+                self._respawn_dead(spawn_target, target_loader)
+        self.interrupt_children.clear()  # else the end would count as a failure
+
+    def _respawn_dead(self, spawn_target: Any, target_loader: Any) -> None:
+        dead = [place for place, worker in enumerate(self.wrks) if not worker.is_alive()]  # type: ignore[no-untyped-call]
+        if any(time.monotonic() - self.wrks[place].birth < _YOUNG_SECONDS for place in dead):
+            time.sleep(_LOOK_SECONDS)  # what cannot live must not be tried as fast as it dies
+        if dead:
+            self._respawn_workers(dead, spawn_target, target_loader)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -165,6 +165,7 @@ def test_of_two_promotions_at_once_one_wins(served: Served) -> None:
 
 
 def test_a_corrupt_bundle_keeps_the_old_version_serving_and_ready_says_so(served: Served) -> None:
+    wait_for(lambda: served.settled(ask(served.port, served.key).version), "the tests before to be over")
     before = ask(served.port, served.key).version
     weights = served.bundle(5) / "model.onnx"
     good = weights.read_bytes()
