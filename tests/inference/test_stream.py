@@ -30,9 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _chosen(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # Where a test before has started the web application in this process, its writer would be the faster one.
-    monkeypatch.setattr(writing.stream_writer, "turn", lambda: 0)
+def _chosen(settings: Any) -> Iterator[None]:
     settings.PREDICTION_RECORDING = "stream"
     stream.reopen()
     stream.take(1)  # makes the group

@@ -20,9 +20,11 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    from inference.stream_writer import stream_writer
     from inference.upkeep import upkeep
 
-    monkeypatch.setattr(upkeep, "start", lambda: None)  # its thread would outlive the test
+    for thread in (upkeep, stream_writer):
+        monkeypatch.setattr(thread, "start", lambda: None)  # it would outlive the test
     from nerapp.wsgi import application
 
     def call(path: str, body: bytes = b"", **headers: str) -> tuple[str, dict[str, str], bytes]:
