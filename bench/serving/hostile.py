@@ -20,7 +20,7 @@ CHARACTERS = 100_000
 
 def measure(server: Server, *, rounds: int, seconds: float) -> dict[str, object]:
     """Percentiles of the others alone and beside the hostile caller, in turn, and the ratio of the p99s."""
-    [key] = server.site.python(KEYS, "1", str(RATE_PER_HOUR)).split()[-1:]
+    [key] = server.site.python(KEYS, "1", str(RATE_PER_HOUR), "hostile").split()[-1:]
     alone, beside, read = [], [], []
     for turn in range(rounds + 1):
         quiet = closed_loop(server.port, server.predicts(), callers=OTHERS, seconds=seconds)

@@ -13,7 +13,7 @@ CALLERS = 64
 #: One comes back every two minutes: none within a trial.
 ALLOWED = 30
 
-#: Prints as many keys as are asked for, with so many texts an hour.
+#: Prints as many keys as are asked for, with so many texts an hour, of such names.
 KEYS = """
 import sys
 from audit.services import SYSTEM
@@ -21,7 +21,7 @@ from corpus.models import Project
 from inference.services import api_key_create
 for number in range(int(sys.argv[1])):
     print(api_key_create(
-        project=Project.objects.get(), name=f"trial {number}", scopes=["predict"], actor=SYSTEM,
+        project=Project.objects.get(), name=f"{sys.argv[3]} {number}", scopes=["predict"], actor=SYSTEM,
         rate_per_hour=int(sys.argv[2]),
     )[1])
 """
@@ -29,7 +29,7 @@ for number in range(int(sys.argv[1])):
 
 def measure(server: Server, *, trials: int) -> dict[str, object]:
     """How often exactly as many of 64 that ask at one moment were let pass as the limit says."""
-    keys = server.site.python(KEYS, str(trials), str(ALLOWED)).split()[-trials:]
+    keys = server.site.python(KEYS, str(trials), str(ALLOWED), "trial").split()[-trials:]
     expected = Counter({"200": ALLOWED, "429": CALLERS - ALLOWED})
     exact, wrong = 0, []
     for key in keys:
