@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 log = structlog.get_logger(__name__)
 
-QUEUES = ("default", "predict", "train")
+QUEUES = ("default", "control", "predict", "train")
 _EVERY_SECONDS = 5.0
 #: Longer than a worker that starts its pool anew, or a Redis that restarts, stays silent.
 ALIVE_SECONDS = 30.0

@@ -253,6 +253,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
+    # Seconds count: a worker of their own, where no import is before them.
+    "retraining.tasks.rollouts_check": {"queue": "control"},
+    "retraining.tasks.experiments_check": {"queue": "control"},
     "inference.tasks.job_work": {"queue": "predict"},
     "inference.tasks.shadows_read": {"queue": "predict"},
     "retraining.tasks.run_execute": {"queue": "train"},

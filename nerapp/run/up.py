@@ -285,7 +285,8 @@ def _start_workers(supervisor: Supervisor, settings: env.Env) -> None:
     celery = ("-m", "celery", "--app", "nerapp", "--quiet")
     # As root Celery warns of pickle, which is refused here.
     calm = {"PYTHONWARNINGS": "ignore:::celery.platforms", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    for queue, extra in (("default", ()), ("predict", ()), ("train", ("--max-tasks-per-child", "1"))):
+    fresh = ("--max-tasks-per-child", "1")
+    for queue, extra in (("default", ()), ("control", ()), ("predict", ()), ("train", fresh)):
         supervisor.start(
             _python(
                 f"worker-{queue}",

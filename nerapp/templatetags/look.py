@@ -48,6 +48,9 @@ _WORK = {
         "new texts do not reach the queue, imports and exports wait, "
         "and nobody asks whether a retraining is due"
     ),
+    "control": gettext_lazy(
+        "rollouts and experiments stand still, and a bad version is not rolled back by itself"
+    ),
     "predict": gettext_lazy("batches sent by callers wait"),
     "train": gettext_lazy("queued trainings wait"),
 }

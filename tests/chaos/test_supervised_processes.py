@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 PROCESSES = {
     "web": ("nerapp.run.web",),
     "worker-default": ("worker", "default@%h"),
+    "worker-control": ("worker", "control@%h"),
     "worker-predict": ("worker", "predict@%h"),
     "worker-train": ("worker", "train@%h"),
     "beat": ("beat", "--schedule"),

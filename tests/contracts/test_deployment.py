@@ -45,7 +45,8 @@ def test_making_secrets_again_keeps_those_that_exist(secrets: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "service", ["web", "worker-default", "worker-predict", "worker-train", "beat", "prepare"]
+    "service",
+    ["web", "worker-default", "worker-control", "worker-predict", "worker-train", "beat", "prepare"],
 )
 def test_the_environment_of_each_process_is_accepted(
     compose: dict[str, Any], secrets: Path, service: str

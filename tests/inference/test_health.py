@@ -89,8 +89,8 @@ def test_operators_see_everything(
     assert body["numbers"]["requests"] >= 1
     assert body["numbers"]["p95_ms"] > 0
     assert body["memory_mb"] > 10
-    assert body["queue_depth"] == {"default": 0, "predict": 0, "train": 0}
-    assert body["workers"] == {"default": None, "predict": None, "train": None}
+    assert body["queue_depth"] == {"default": 0, "control": 0, "predict": 0, "train": 0}
+    assert body["workers"] == {"default": None, "control": None, "predict": None, "train": None}
 
 
 def test_a_key_without_the_scope_is_a_stranger(get: Post, key: tuple[ApiKey, str]) -> None:

@@ -39,7 +39,7 @@ def test_a_living_worker_is_seen_and_says_so_again_after_redis_was_emptied(
     worker: subprocess.Popen[bytes],
 ) -> None:
     wait_until(lambda: "predict" in (workers_alive() or {}), "the worker's first word", seconds=60)
-    assert queues_missing() == ["default", "train"]
+    assert queues_missing() == ["default", "control", "train"]
     with redis.Redis.from_url(settings.CACHE_URL) as client:
         client.flushdb()
     wait_until(lambda: "predict" in (workers_alive() or {}), "its next word", seconds=30)
@@ -47,10 +47,10 @@ def test_a_living_worker_is_seen_and_says_so_again_after_redis_was_emptied(
 
 def test_silence_means_that_no_worker_lives() -> None:
     assert workers_alive() == {}
-    assert queues_missing() == ["default", "predict", "train"]
+    assert queues_missing() == ["default", "control", "predict", "train"]
 
 
 def test_without_redis_nobody_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "_redis", lambda: redis.Redis.from_url("redis://127.0.0.1:1/0"))
     assert workers_alive() is None
-    assert queues_missing() == ["default", "predict", "train"]
+    assert queues_missing() == ["default", "control", "predict", "train"]
