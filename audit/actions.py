@@ -34,6 +34,7 @@ ACTIONS: dict[str, str] = {
     "version.roll_back": "The champion was replaced by an earlier version.",
     "deployment.set": "A slot was pointed at a model version.",
     "deployment.clear": "A slot was emptied: it points at no model version any more.",
+    "callers.divide": "By what a project's callers are dealt out to its slots was changed.",
     "deployment.share": "A slot was given another share of the callers.",
     "correction.submit": "A human's full set of spans for a document was stored.",
     "opinion.submit": "One of several annotators stored a full set of spans for a document.",

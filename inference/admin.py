@@ -262,6 +262,11 @@ class ApiKeyForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         label=_("May"),
     )
+    internal = forms.BooleanField(
+        required=False,
+        label=_("Internal"),
+        help_text=_("Our own tests and jobs: always answered by the champion, and counted in no experiment."),
+    )
     rate_per_hour = forms.IntegerField(
         min_value=1, max_value=1_000_000, initial=1000, label=_("Texts an hour")
     )
@@ -307,6 +312,7 @@ class ApiKeyAdmin(ProjectRows):
         "prefix_shown",
         "state",
         "may_do",
+        "internal",
         "rate_per_hour",
         "last_used_at",
         "expires_at",

@@ -25,7 +25,7 @@ from inference import metrics
 from inference.circuit import circuits
 from inference.errors import ModelLoading, ModelUnsound, ModelUnusable, UnknownModel, VersionExternal
 from inference.latency import latencies
-from inference.models import Deployment, ModelVersion
+from inference.models import Deployment, Division, ModelVersion
 from inference.selectors import version_f1, version_named, version_of_family
 from ner.errors import BundleNotFinite, BundleRefused
 from ner.runtime import Recogniser, Recognition, load_recogniser
@@ -105,6 +105,8 @@ class Engine:
         self._refusals: dict[tuple[int, str], Refusal] = {}
         #: What callers' own names for versions meant since the last look at the database.
         self._named: dict[tuple[int, str], Serving] = {}
+        #: By project. Replaced as a whole, as the table's slots are.
+        self._divisions: dict[int, Division] = {}
         self._refreshing = threading.Lock()
         self.follows = False
         self.refreshed_at: float | None = None
@@ -181,6 +183,12 @@ class Engine:
             raise UnknownModel(pointer="/model", model=Deployment.Slot.CHAMPION)
         return found
 
+    def division(self, *, project_id: int) -> Division:
+        """By what a project's callers are dealt out to its slots."""
+        if self.follows:
+            return self._divisions.get(project_id) or Division(project_id=project_id)
+        return Division.objects.filter(pk=project_id).first() or Division(project_id=project_id)
+
     def serving_version(self, version: ModelVersion, *, slot: str = "") -> Serving:
         """A version that the caller chose."""
         try:
@@ -211,6 +219,8 @@ class Engine:
             current = {
                 (project_id, slot): (generation, version) for project_id, slot, generation, version in rows
             }
+            # After the slots: who already shares a new version is never dealt by the salt before.
+            self._divisions = Division.objects.in_bulk()
             for project_id, slot in self.table().keys() - current.keys():
                 kept = self._table[project_id]
                 self._table[project_id] = {name: one for name, one in kept.items() if name != slot}
@@ -229,7 +239,14 @@ class Engine:
         """Start anew: nothing is loaded, no slot is followed."""
         with self._refreshing, self._lock:
             self.follows, self.refreshed_at = False, None
-            for kept in (self._loading, self._recognisers, self._table, self._refusals, self._named):
+            for kept in (
+                self._loading,
+                self._recognisers,
+                self._table,
+                self._refusals,
+                self._named,
+                self._divisions,
+            ):
                 kept.clear()
 
     def table(self) -> dict[tuple[int, str], Serving]:

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 COLUMNS = (
     *("id", "project_id", "version_id", "text", "spans", "uncertainty", "min_confidence"),
-    *("language", "slot", "latency_ms", "request_id", "api_key_id", "created_at"),
+    *("language", "slot", "bucket", "latency_ms", "request_id", "api_key_id", "created_at"),
 )
 #: A request waits no longer than this for those before it; PostgreSQL's own limit of a statement is as long.
 _PATIENCE_SECONDS = 15.0

@@ -19,7 +19,7 @@ from inference.handovers import Cascade, handovers
 from inference.latency import Latency, latencies
 from inference.models import ApiKey, Deployment
 from inference.selectors import CHOSEN_AMONG
-from inference.shares import arm_of, shares_of
+from inference.shares import Subject, arm_of, bucket_of, shares_of
 
 AUTO = "auto"
 Strategy = Literal["intelligent", "performance", "speed", "accuracy", "cascade"]
@@ -31,7 +31,7 @@ class Demands:
     """What a caller asks of the version that answers."""
 
     characters: int = 0
-    subject: str = ""
+    subject: Subject = field(default=Subject())
     strategy: Strategy | None = None
     max_latency_ms: float | None = None
     min_accuracy: float | None = None
@@ -62,6 +62,8 @@ class Choice:
     is_fitting: bool = True
     cascade: Cascade | None = None
     """Where set, `serving` answers first, and only what it is sure of."""
+    bucket: int | None = None
+    """The group of the caller's subject, where the shares decided and every version of them was sound."""
 
     def others(self) -> list[Candidate]:
         """What could have answered too."""
@@ -107,10 +109,19 @@ def _drawn(project: Project, demands: Demands) -> Choice:
         return _weighed(project, demands)
     if list(shares) == [Deployment.Slot.CHAMPION]:
         return Choice(slots[Deployment.Slot.CHAMPION], "the project's champion")
+    if demands.subject.is_internal and Deployment.Slot.CHAMPION in sound:
+        return Choice(slots[Deployment.Slot.CHAMPION], "the champion answers every internal key")
+    division = engine.division(project_id=project.pk)
+    subject = demands.subject.by(division.by)
     # Another version in a slot draws anew, so that it is not always the same callers' turn.
     arms = {f"{slot} {slots[slot].version.pk}": slot for slot in sound}
-    slot = arms[arm_of(demands.subject, {arm: shares[slot] for arm, slot in arms.items()})]
-    return Choice(slots[slot], f"the slot {slot} answers {shares[slot]:g} % of the callers, and this is one")
+    slot = arms[arm_of(subject, {arm: shares[slot] for arm, slot in arms.items()}, division.salt)]
+    return Choice(
+        slots[slot],
+        f"the slot {slot} answers {shares[slot]:g} % of the callers, and this is one",
+        # Who is only here because another version fails now is nobody to compare with.
+        bucket=bucket_of(subject, division.salt) if len(sound) == len(shares) else None,
+    )
 
 
 def _weighed(project: Project, demands: Demands) -> Choice:

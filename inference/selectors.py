@@ -158,6 +158,11 @@ def shares_in(project: Project) -> dict[str, float]:
     return shares_of(dict(Deployment.objects.filter(project=project).values_list("slot", "share")))
 
 
+def callers_are_shared(project: Project) -> bool:
+    """Do several versions answer a project's callers? Then who reviews must not see which one did."""
+    return len(shares_in(project)) > 1
+
+
 def shadow_test_of(project: Project) -> ShadowTest | None:
     """The running test of the version in a project's shadow slot, once it has begun to read."""
     running = ShadowTest.objects.filter(

@@ -20,6 +20,7 @@ from corpus.selectors import label_set_current, labels_of
 from corpus.services import RESERVED_HOTKEYS
 from feedback.models import Correction, Opinion
 from feedback.selectors import correction_current, opinion_current
+from inference.selectors import callers_are_shared
 from labeling.models import Task
 from labeling.selectors import comments_of, task_reason
 from labeling.selectors.names import Naming, naming
@@ -100,7 +101,8 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
     until = seat.lease_expires_at if blind and seat else task.lease_expires_at
     label_set = label_set_current(project=task.project)
     labels = labels_of(label_set=label_set)
-    version = task.prediction.version
+    # Whoever knew that it is the new one would judge it more kindly, or less.
+    version = _("the model") if callers_are_shared(task.project) else str(task.prediction.version)
     # Who goes on from a correction has decided on these already; who annotates blind starts as the others do.
     name = naming(project=task.project, viewer=user)
     carried = [] if current or blind else propagated_spans(task, name)
@@ -119,7 +121,7 @@ def task_payload(*, task: Task, user: User) -> dict[str, Any]:
         "labelSet": label_set.revision,
         "labels": [_label(label) for label in labels],
         "prediction": {
-            "version": str(version),
+            "version": version,
             "spans": beside(_known(task.prediction.spans, labels), carried),
         },
         "propagated": carried,

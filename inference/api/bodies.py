@@ -20,7 +20,8 @@ Model = Annotated[
         min_length=1,
         max_length=100,
         description="`auto` (the champion), a family such as `flagship`, and with the scope `route` a slot "
-        "(`champion`, `challenger`, `speed`, `backup`) or a version `name@number`.",
+        "(`champion`, `challenger`, `challenger-2`, `challenger-3`, `speed`, `backup`) or a version "
+        "`name@number`.",
         examples=["auto", "flagship"],
     ),
 ]
@@ -68,7 +69,8 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True):
         Meta(
             max_length=200,
             description="With `auto`: whose text it is. Where several versions share the callers, one "
-            "subject always gets the same version; without it, one text does. It is not kept.",
+            "subject always gets the same version; without it, one text does. An experiment may divide by "
+            "API key or by text instead. It is not kept; which of 4,096 groups it falls into is.",
             examples=["user-4711"],
         ),
     ] = ""

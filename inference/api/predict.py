@@ -45,6 +45,7 @@ from inference.models import ApiKey, Deployment
 from inference.router import AUTO, Choice, Demands, choose, stand_in
 from inference.services import Answer, prediction_make
 from inference.shared_cache import Place
+from inference.shares import Subject
 from inference.wire import texts_cost
 from ner.masking import masked
 
@@ -64,7 +65,7 @@ class _OneText(APIView):
         asked = request.data
         if not asked or not asked.store or asked.model != AUTO or not engine.follows:
             return None
-        demands = self.demands(asked)
+        demands = self.demands(request, asked)
         if not demands.are_none:
             return None
         try:
@@ -73,7 +74,7 @@ class _OneText(APIView):
             return None
         return recognition_cache.unknown(choice.serving.version.sha256, asked.text)
 
-    def demands(self, asked: Any) -> Demands:
+    def demands(self, request: Request, asked: Any) -> Demands:
         """What a caller asks of the version that answers."""
         raise NotImplementedError
 
@@ -84,7 +85,7 @@ class _OneText(APIView):
         started = time.perf_counter()
         text_check(asked.text, limit=settings.LIMITS["predict_characters"])
         with metrics.measured("predict"):
-            choice = _choose(request, asked, self.demands(asked))
+            choice = _choose(request, asked, self.demands(request, asked))
             routing_ms = _milliseconds(started)
             choice, answer = _ask_in_turn(request, asked, choice)
             choice = answered(choice, [answer])
@@ -112,10 +113,10 @@ class PredictView(_OneText):
 
     body = PredictRequest
 
-    def demands(self, asked: PredictRequest) -> Demands:
+    def demands(self, request: Request, asked: PredictRequest) -> Demands:
         return Demands(
             characters=len(asked.text),
-            subject=asked.subject or asked.text,
+            subject=_subject(request, asked, asked.text),
             strategy=asked.routing_strategy or ("speed" if asked.speed_priority else None),
             max_latency_ms=asked.max_latency_ms,
             min_accuracy=asked.min_accuracy,
@@ -145,10 +146,10 @@ class RouteView(_OneText):
 
     body = RouteRequest
 
-    def demands(self, asked: RouteRequest) -> Demands:
+    def demands(self, request: Request, asked: RouteRequest) -> Demands:
         return Demands(
             characters=len(asked.text),
-            subject=asked.subject or asked.text,
+            subject=_subject(request, asked, asked.text),
             strategy=asked.routing_strategy,
             max_latency_ms=asked.max_latency_ms,
             min_accuracy=asked.min_accuracy,
@@ -203,7 +204,7 @@ class BatchView(APIView):
         good = {item.index: text for item, text in items if isinstance(text, str)}
         with metrics.measured("batch"):
             # One version for all of them: a true batch has one model. (A cascade is two of them in turn.)
-            choice = _choose(request, asked, _demands(asked, list(good.values())))
+            choice = _choose(request, asked, _demands(request, asked, list(good.values())))
             answers = dict(zip(good, _ask(request, asked, choice, list(good.values())), strict=True))
             choice = answered(choice, list(answers.values()))
         for item, _ in items:
@@ -239,13 +240,18 @@ def _missing(field: str) -> Any:
     raise FieldRequired(pointer=f"/{field}", field=field)
 
 
-def _demands(asked: BatchRequest, texts: list[str]) -> Demands:
+def _demands(request: Request, asked: BatchRequest, texts: list[str]) -> Demands:
     """What a batch asks: for a text of the mean length, by whoever sent the first."""
     return Demands(
         characters=sum(map(len, texts)) // max(len(texts), 1),
-        subject=asked.subject or next(iter(texts), ""),
+        subject=_subject(request, asked, next(iter(texts), "")),
         strategy=asked.routing_strategy,
     )
+
+
+def _subject(request: Request, asked: Options, text: str) -> Subject:
+    key = cast(Caller, request.user).key
+    return Subject(text=text, named=asked.subject, key=str(key.pk), is_internal=key.internal)
 
 
 def _choose(request: Request, asked: Options, demands: Demands) -> Choice:
@@ -287,6 +293,7 @@ def _ask(request: Request, asked: Options, choice: Choice, texts: list[str]) -> 
         request_id=_request_id(request),
         serving=choice.serving,
         cascade=choice.cascade,
+        bucket=choice.bucket,
         thresholds=caller.rules.thresholds,
         min_confidence=asked.min_confidence,
         language=asked.language,

@@ -32,6 +32,13 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=20, help_text=_("The first characters, to tell keys apart."))
     digest = models.CharField(max_length=64, unique=True)
     scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices), default=list)
+    internal = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text=_(
+            "Its requests are our own: always answered by the champion, and counted in no experiment."
+        ),
+    )
     rate_per_hour = models.PositiveIntegerField(default=1000)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

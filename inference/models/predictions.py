@@ -32,6 +32,14 @@ class Prediction(models.Model):
     min_confidence = models.FloatField(null=True, blank=True)
     language = models.CharField(max_length=16, blank=True, help_text=_("What the caller said it is."))
     slot = models.CharField(max_length=12, blank=True, help_text=_("The slot that answered."))
+    bucket = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text=_(
+            "Which of 4,096 groups the subject is in (inference.shares), where the shares decided who "
+            "answers; empty where they did not."
+        ),
+    )
     latency_ms = models.FloatField()
     request_id = models.CharField(max_length=64, blank=True)
     api_key = models.ForeignKey(

@@ -117,6 +117,8 @@ class Deployment(models.Model):
     class Slot(models.TextChoices):
         CHAMPION = "champion", _("Champion")
         CHALLENGER = "challenger", _("Challenger")
+        CHALLENGER_2 = "challenger-2", _("Second challenger")
+        CHALLENGER_3 = "challenger-3", _("Third challenger")
         SPEED = "speed", _("Speed")
         BACKUP = "backup", _("Backup")
         SHADOW = "shadow", _("Shadow")

@@ -7,6 +7,7 @@ from inference.services.deployments import (
     version_promote,
     version_roll_back,
 )
+from inference.services.divisions import callers_divide
 from inference.services.keys import api_key_create, api_key_revoke
 from inference.services.predictions import (
     Answer,
@@ -29,6 +30,7 @@ __all__ = [
     "api_key_revoke",
     "base_models_load",
     "blank_version_get",
+    "callers_divide",
     "deployment_clear",
     "deployment_set",
     "deployment_share",

@@ -34,6 +34,7 @@ def api_key_create(
     name: str,
     scopes: Sequence[str],
     actor: Actor,
+    internal: bool = False,
     rate_per_hour: int = 1000,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
@@ -48,6 +49,7 @@ def api_key_create(
         prefix=secret[:_SHOWN],
         digest=key_digest(secret),
         scopes=sorted(set(scopes)),
+        internal=internal,
         rate_per_hour=rate_per_hour,
         expires_at=expires_at,
     )
@@ -61,7 +63,7 @@ def api_key_create(
         actor=actor,
         subject=key,
         chain=project.slug,
-        data={"name": name, "scopes": key.scopes, "rate_per_hour": rate_per_hour},
+        data={"name": name, "scopes": key.scopes, "internal": internal, "rate_per_hour": rate_per_hour},
     )
     return key, secret
 

@@ -59,6 +59,7 @@ def prediction_make(
     slot: str = Deployment.Slot.CHAMPION,
     serving: Serving | None = None,
     cascade: Cascade | None = None,
+    bucket: int | None = None,
     thresholds: Mapping[str, float] | None = None,
     min_confidence: float = 0.0,
     language: str = "",
@@ -67,8 +68,9 @@ def prediction_make(
     """Recognise texts in true batches and keep each answer as a row, all of them or none.
 
     The slot's version answers unless `serving` names another; with a `cascade` its first does, and its second
-    what the first is unsure of. Only the last word on a text is kept. Spans below their label's threshold or
-    below `min_confidence` are in neither the answer nor the row: both say the same.
+    what the first is unsure of. `bucket` is the group of the caller's subject, where the shares decided. Only
+    the last word on a text is kept. Spans below their label's threshold or below `min_confidence` are in
+    neither the answer nor the row: both say the same.
     """
     started = time.perf_counter()
     chosen = serving or engine.serving(project_id=project.pk, slot=slot)
@@ -97,6 +99,7 @@ def prediction_make(
                 request_id=request_id,
                 min_confidence=min_confidence,
                 language=language,
+                bucket=bucket,
             )
         )
     for slot_answering, count in Counter(answer.serving.slot for answer in answers).items():
@@ -113,6 +116,7 @@ def answer_rows(
     request_id: str,
     min_confidence: float,
     language: str,
+    bucket: int | None = None,
 ) -> list[Row]:
     """Answers as rows of `inference.recorder.COLUMNS`."""
     now = timezone.now().isoformat()
@@ -127,6 +131,7 @@ def answer_rows(
             repr(min_confidence),
             language,
             answer.serving.slot,
+            None if bucket is None else str(bucket),
             repr(answer.latency_ms),
             request_id,
             str(api_key.pk) if api_key else None,

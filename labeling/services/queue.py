@@ -44,8 +44,9 @@ def queue_fill(*, project: Project, limit: int = 10_000) -> Filled:
     """Give each unreviewed document a prediction by the champion and a task; refresh stale ones.
 
     A task that waits for a reviewer gets a new prediction when the champion has moved; the old one
-    stays as a row. Works in short transactions, so that it may be stopped and repeated at any moment;
-    while another process fills the same project this one does nothing.
+    stays as a row. One drawn from callers' texts keeps the answer that it is there to judge. Works in
+    short transactions, so that it may be stopped and repeated at any moment; while another process fills
+    the same project this one does nothing.
     """
     queued = refreshed = 0
     while queued < limit and (step := _batch_queue(project)):
@@ -101,6 +102,8 @@ def _batch_refresh(project: Project) -> int:
         Task.objects.select_for_update(skip_locked=True, of=("self",))
         .filter(Q(lease_expires_at=None) | Q(lease_expires_at__lt=Now()))
         .filter(project=project, status=Task.Status.OPEN)
+        # What was drawn from callers' texts judges the very answer that the caller got.
+        .exclude(cause=Task.Cause.DRAWN)
         # Annotators of one text start from one answer.
         .exclude(annotators_wanted__gt=1, seats__lt=F("annotators_wanted"))
         .select_related("document")

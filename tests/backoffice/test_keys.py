@@ -100,3 +100,11 @@ def test_revoking_needs_a_reason_and_is_final(office: Client, project: Project) 
     assert b"Revoke this key" not in page
     event = AuditEvent.objects.get(action="api_key.revoke")
     assert (event.actor_name, event.reason) == ("ada", "left in a log")
+
+
+def test_an_internal_key_is_made_by_a_tick(office: Client, project: Project) -> None:
+    made = office.post(reverse("admin:inference_apikey_add"), body(project, internal="on"))
+    assert made.status_code == 200
+    key = ApiKey.objects.get()
+    assert key.internal
+    assert "Internal" in office.get(reverse("admin:inference_apikey_change", args=[key.pk])).content.decode()

@@ -59,7 +59,7 @@ def row(project: Project, champion: ModelVersion) -> Any:
     ) -> Row:
         at = (timezone.now() - timedelta(seconds=age)).isoformat()
         keys = (str(uuid.uuid4()), str(project.pk), str(version_id))
-        return (*keys, text, "[]", "0.5", "0.0", "en", "champion", "1.0", "r", None, at)
+        return (*keys, text, "[]", "0.5", "0.0", "en", "champion", None, "1.0", "r", None, at)
 
     return make
 

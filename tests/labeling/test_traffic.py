@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 
 from audit.models import AuditEvent
@@ -17,11 +19,13 @@ from corpus.services import document_store
 from feedback.models import Correction, Stratum
 from feedback.services import rating_submit
 from inference.models import ApiKey, ModelVersion, Prediction
-from inference.services import api_key_create
+from inference.services import api_key_create, deployment_set, deployment_share, version_register
 from labeling.models import Standing, Task
 from labeling.selectors import task_reason
 from labeling.services import queue_fill, task_claim, task_submit
 from labeling.services.traffic import STEP, Taken, traffic_take
+from labeling.workbench import task_payload
+from tests.bundles import tiny_bundle
 from tests.labeling.conftest import Queue
 
 pytestmark = pytest.mark.django_db
@@ -193,3 +197,42 @@ def test_the_filling_leaves_them_alone(answer: Any, project: Project) -> None:
     traffic_take(project=project)
     assert queue_fill(project=project).queued == 0
     assert Standing.objects.get().state == Standing.State.WAITING
+
+
+def test_a_drawn_text_keeps_the_answer_that_its_caller_got(
+    answer: Any, project: Project, champion: ModelVersion, queue: Queue, tmp_path: Path
+) -> None:
+    Project.objects.filter(pk=project.pk).update(traffic_share=1.0)
+    project.refresh_from_db()
+    told = answer("Ada wrote.")
+    traffic_take(project=project)
+    [own] = [task for task in queue("Grace Hopper wrote.") if not task.cause]
+    better = version_register(
+        path=tiny_bundle(tmp_path / "other", f1=0.99), name="other", project=project, actor=SYSTEM
+    )
+    deployment_set(project=project, slot="champion", version=better, actor=SYSTEM, reason="better")
+    assert queue_fill(project=project).refreshed == 1
+    own.refresh_from_db()
+    assert own.prediction.version == better
+    # It judges what was answered: with another version's answer it would judge nobody's.
+    assert Task.objects.get(cause=Task.Cause.DRAWN).prediction == told
+
+
+def test_who_reviews_is_not_told_whose_answer_it_is_while_versions_share_the_callers(
+    answer: Any, project: Project, champion: ModelVersion, ana: User, client: Client
+) -> None:
+    answer("Ada wrote.", sure=0.31)
+    traffic_take(project=project)
+    task = task_claim(project=project, user=ana)
+    assert task is not None
+    assert task_payload(task=task, user=ana)["prediction"]["version"] == "tiny@1"
+    told: dict[str, Any] = {"project": project, "slot": "challenger", "actor": SYSTEM, "reason": "try"}
+    deployment_set(version=champion, **told)
+    assert task_payload(task=task, user=ana)["prediction"]["version"] == "tiny@1"
+    deployment_share(share=50.0, **told)
+    assert task_payload(task=task, user=ana)["prediction"]["version"] == "the model"
+    client.force_login(ana)
+    for page in ("review/", "texts/"):
+        shown = client.get(f"/projects/{project.slug}/{page}")
+        assert shown.status_code == 200
+        assert "tiny@1" not in shown.content.decode(), page

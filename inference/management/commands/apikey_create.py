@@ -28,6 +28,9 @@ class Command(BaseCommand):
             choices=ApiKey.Scope.values,
             help="what it may do (default: %(default)s)",
         )
+        parser.add_argument(
+            "--internal", action="store_true", help="our own: always the champion, in no experiment"
+        )
         parser.add_argument("--rate", type=int, default=1000, help="texts an hour (default: %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,6 +45,7 @@ class Command(BaseCommand):
                 name=options["name"],
                 scopes=options["scopes"],
                 actor=SYSTEM,
+                internal=options["internal"],
                 rate_per_hour=options["rate"],
             )
         except DomainError as error:
