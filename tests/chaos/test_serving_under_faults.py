@@ -334,8 +334,7 @@ def test_a_new_web_process_with_a_corrupt_champion_serves_the_version_before(ser
         assert ask(served.port, served.key).version == f"tiny@{number}"
         for worker in served.workers():
             os.kill(worker.pid, signal.SIGKILL)
-        wait_for(lambda: ask(served.port, served.key).status == 200, "new web processes", seconds=30)
-        assert served.settled(before)
+        wait_for(lambda: served.settled(before), "new web processes with the version before", seconds=30)
         status, body = get(served.port, "ready")
         assert (status, body["checks"]["model"]["status"]) == (200, "degraded")
     finally:
