@@ -66,6 +66,10 @@ bench-serving: .venv/dev.stamp .venv/spacy.stamp ## Measure the serving path bes
 bench-labeling: .venv/dev.stamp chromium ## Measure the workbench, the queue, import and export: SCALE=1000000
 	@exec $(PY) -m bench.labeling $(ARGS)
 
+.PHONY: bench-experiments
+bench-experiments: .venv/dev.stamp ## Check by simulation what the statistics promise: sequential test, live F1, shares, gate
+	@exec $(PY) -m bench.experiments $(ARGS)
+
 .PHONY: prove-loop
 prove-loop: .venv/run.stamp ## Turn the whole loop once from an empty database: ARGS="--corpus FILE --format NAME"
 	@exec $(PY) -m nerapp.prove $(ARGS)
