@@ -68,8 +68,11 @@ def bundle_sha256(path: Path) -> str:
     return hashlib.sha256(_read(path, MANIFEST)).hexdigest()
 
 
-def open_bundle(path: Path, *, expected_sha256: str | None = None) -> Bundle:
-    """Open and verify; refuses a bundle that is changed, half-written or not finite."""
+def open_bundle(path: Path, *, expected_sha256: str | None = None, must_be_finite: bool = True) -> Bundle:
+    """Open and verify; refuses a bundle that is changed, half-written or not finite.
+
+    Who only wants to keep it, and lets others judge it, may take one that is not finite.
+    """
     path = Path(path)
     manifest = _read(path, MANIFEST)
     sha256 = hashlib.sha256(manifest).hexdigest()
@@ -81,14 +84,13 @@ def open_bundle(path: Path, *, expected_sha256: str | None = None) -> Bundle:
         metrics = json.loads((path / "metrics.json").read_bytes())
         weights = read_weights((path / "model.onnx").read_bytes())
         encoder = FeatureEncoder(config.features, _lines(path, "words.txt"), _lines(path, "vectors.txt"))
-        broken = not_finite(weights)
-        if broken:
-            raise BundleNotFinite(path=path, problem=f"{broken} in model.onnx")
-        transitions = _transitions(path, config)
-        vectors = _vectors(path, config)
+        transitions, vectors = _transitions(path, config), _vectors(path, config)
+        broken = _not_finite(weights, transitions, vectors) if must_be_finite else ""
         card = (path / "card.md").read_text("utf-8")
     except (ValueError, KeyError, OSError, BadConfig) as error:
         raise BundleUnreadable(path=path, problem=error) from error
+    if broken:
+        raise BundleNotFinite(path=path, problem=broken)
     return Bundle(path, sha256, config, metrics, card, size, encoder, transitions, vectors)
 
 
@@ -194,8 +196,6 @@ def _transitions(path: Path, config: ModelConfig) -> Transitions:
     tags = 1 + 2 * len(config.labels)
     if table.shape != (tags + 2, tags):
         raise ValueError("transitions.npy does not fit the labels")
-    if not np.isfinite(table).all():
-        raise BundleNotFinite(path=path, problem="transitions.npy")
     return Transitions.learned(table[0], table[2:], table[1])
 
 
@@ -206,9 +206,18 @@ def _vectors(path: Path, config: ModelConfig) -> VectorTable | None:
     scales = np.load(path / "scales.npy", allow_pickle=False)
     if rows.ndim != 2 or rows.shape[1] != config.features.vectors or len(scales) != len(rows):
         raise ValueError("vectors.npy does not fit the configuration")
-    if not np.isfinite(scales).all():
-        raise BundleNotFinite(path=path, problem="scales.npy")
     return VectorTable(rows, scales)
+
+
+def _not_finite(
+    weights: dict[str, NDArray[np.generic]], transitions: Transitions, vectors: VectorTable | None
+) -> str:
+    """Where the first number lies that is none; empty for a sound bundle."""
+    if broken := not_finite(weights):
+        return f"{broken} in model.onnx"
+    if not all(np.isfinite(part).all() for part in (transitions.start, transitions.matrix, transitions.end)):
+        return "transitions.npy"
+    return "" if vectors is None or np.isfinite(vectors.scales).all() else "scales.npy"
 
 
 def _write(path: Path, body: bytes) -> None:

@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import pi, sqrt
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,6 +102,14 @@ class Calibration:
     ece: float
     count: int
     bins: tuple[ConfidenceBin, ...]
+
+    @property
+    def beyond_chance(self) -> float:
+        """The part of the error that is more than few entities make of a perfect confidence."""
+        # The mean distance of a normal variable from its mean is sqrt(2 / pi) standard deviations.
+        spread = [bin_.count * max(bin_.confidence * (1 - bin_.confidence), 0.0) for bin_ in self.bins]
+        chance = sum(sqrt(2 / pi * variance) for variance in spread)
+        return max(self.ece - chance / self.count, 0.0) if self.count else 0.0
 
 
 @dataclass(frozen=True, slots=True)

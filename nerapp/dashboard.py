@@ -130,7 +130,8 @@ def _champions(champions: list[Deployment], now: datetime) -> list[ChampionRow]:
     versions = [deployment.version_id for deployment in champions]
     exams: dict[int, Evaluation] = {}
     # The project's own exam rather than the general one, and of one kind the newest.
-    for exam in Evaluation.objects.filter(version__in=versions).defer("report").order_by("created_at"):
+    sat = Evaluation.objects.filter(version__in=versions).exclude(kind=Evaluation.Kind.GOLDEN)
+    for exam in sat.defer("report").order_by("created_at"):
         known = exams.get(exam.version_id)
         if known is None or exam.kind == Evaluation.Kind.TEST or known.kind != Evaluation.Kind.TEST:
             exams[exam.version_id] = exam

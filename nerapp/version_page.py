@@ -17,7 +17,7 @@ from ner.evaluate import ErrorExample, EvalReport, Scores, evaluate
 from ner.spans import Span, compare_spans
 from nerapp.charts import CalibrationChart, Estimate, RowsChart, calibration_chart, rows_chart
 from retraining.models import TrainingRun, TrainingSet
-from retraining.services.exams import Exam, exam_in_general, exam_of_project
+from retraining.services.exams import Exam, exam_in_general, exam_of_gold, exam_of_project
 
 #: So many wrong entities of each kind are shown with their text.
 EXAMPLES = 25
@@ -222,6 +222,8 @@ def exam_for(version: ModelVersion, *, kind: str, run: TrainingRun | None) -> Ex
     """The texts to look for errors in: the project's frozen test split, or the general sentences."""
     if kind == Evaluation.Kind.GENERAL:
         return exam_in_general()
+    if kind == Evaluation.Kind.GOLDEN:
+        return exam_of_gold(project=version.project) if version.project is not None else None
     training_set = run.training_set if run is not None else None
     if training_set is None and version.project_id:
         training_set = TrainingSet.objects.filter(project=version.project_id).first()

@@ -36,6 +36,7 @@ def version_register(
     origin: str = Origin.TRAINED,
     label_set: LabelSet | None = None,
     parent: ModelVersion | None = None,
+    must_be_finite: bool = True,
     actor: Actor,
 ) -> ModelVersion:
     """Put a bundle on the shelf as the next version of a name.
@@ -43,8 +44,11 @@ def version_register(
     The bundle is opened and checked first (BundleRefused) and copied into the store, complete on disk
     before its row exists; the caller may then delete its own copy. The same bundle
     under the same name again is the same version, so a registration cut short can be repeated.
+
+    A candidate need not be finite: the gate refuses it then, and the shelf keeps it with the reason. No
+    process would load it.
     """
-    bundle = open_bundle(path)
+    bundle = open_bundle(path, must_be_finite=must_be_finite)
     known = ModelVersion.objects.filter(name=name, sha256=bundle.sha256, project=project).first()
     if known is not None:
         return known

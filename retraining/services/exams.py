@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -14,19 +15,22 @@ import numpy as np
 import structlog
 from django.conf import settings
 
-from corpus.models import Project
-from inference.engine import recogniser_for
+from corpus.models import LabelSet, Project
+from corpus.selectors import label_set_current
+from feedback.models import GoldItem
+from inference.engine import bundle_path, is_sound, recogniser_for
 from inference.errors import ModelLoading
 from inference.models import Deployment, Evaluation, ModelVersion
 from inference.selectors import CHOSEN_AMONG
 from inference.services import evaluation_record
-from ner.errors import BundleRefused
+from ner.bundle import open_bundle
+from ner.errors import BundleNotFinite, BundleRefused
 from ner.evaluate import EvalReport, evaluate
 from ner.formats import read_examples
-from ner.gate import GateDecision, GatePolicy, judge
+from ner.gate import GateDecision, GatePolicy, judge, refuse_bundle
 from ner.spans import Example, Span
 from retraining.models import RetrainPolicy, TrainingSet
-from retraining.services.sets import label_names, training_set_examples
+from retraining.services.sets import correction_example, label_names, training_set_examples
 from retraining.splits import Split
 
 log = structlog.get_logger(__name__)
@@ -72,9 +76,32 @@ def exam_in_general() -> Exam:
     )
 
 
+def exam_of_gold(*, project: Project, label_set: LabelSet | None = None) -> Exam:
+    """The texts that somebody vouched for: what the champion gets right in them must not break.
+
+    No measure of how good a model is: it may have learned from them.
+    """
+    labels = frozenset(label_names(label_set or label_set_current(project=project)))
+    items = GoldItem.objects.filter(project=project, document__redacted_at=None)
+    gold = [item.correction for item in items.select_related("correction__document").order_by("document_id")]
+    named = [sorted(labels), *(str(correction.pk) for correction in gold)]
+    return Exam(
+        kind=Evaluation.Kind.GOLDEN,
+        fingerprint=hashlib.sha256(json.dumps(named).encode()).hexdigest(),
+        examples=tuple(correction_example(correction, labels) for correction in gold),
+        labels=labels,
+        project=project,
+    )
+
+
 def exam_sit(*, exam: Exam, version: ModelVersion) -> EvalReport:
-    """Score a version on an exam and keep the certificate."""
-    recognitions = recogniser_for(version).predict_many([example.text for example in exam.examples])
+    """Score a version on an exam and keep the certificate; raises BundleNotFinite for an unsound answer."""
+    texts = [example.text for example in exam.examples]
+    recognitions = recogniser_for(version).predict_many(texts)
+    unsound = sum(not is_sound(text, found) for text, found in zip(texts, recognitions, strict=True))
+    if unsound:
+        problem = f"{unsound} of its answers to {len(texts)} texts hold numbers or places that cannot be"
+        raise BundleNotFinite(path=version, problem=problem)
     report = evaluate(
         exam.examples,
         [_asked_for(found.spans, exam) for found in recognitions],
@@ -143,15 +170,29 @@ def latency_p95_ms(*, exam: Exam, version: ModelVersion) -> float | None:
 def candidate_judge(
     *, candidate: ModelVersion, champion: ModelVersion, training_set: TrainingSet, policy: RetrainPolicy
 ) -> GateDecision:
-    """Let both sit both exams, and ask the gate."""
-    project, general = exam_of_project(training_set=training_set), exam_in_general()
+    """Let both sit the same exams, and ask the gate, which also refuses what cannot be served."""
+    exams = [
+        exam_of_project(training_set=training_set),
+        exam_in_general(),
+        exam_of_gold(project=training_set.project, label_set=training_set.label_set),
+    ]
+    before = [exam_sit(exam=exam, version=champion) for exam in exams]
+    try:
+        parameters = _parameters(candidate)
+        after = [exam_sit(exam=exam, version=candidate) for exam in exams]
+        p95_ms = latency_p95_ms(exam=exams[0], version=candidate)
+    except BundleRefused as error:
+        return refuse_bundle(error)
     return judge(
-        champion=exam_sit(exam=project, version=champion),
-        candidate=exam_sit(exam=project, version=candidate),
-        base_champion=exam_sit(exam=general, version=champion),
-        base_candidate=exam_sit(exam=general, version=candidate),
+        champion=before[0],
+        candidate=after[0],
+        base_champion=before[1],
+        base_candidate=after[1],
+        golden_champion=before[2],
+        golden_candidate=after[2],
+        parameters=parameters,
         size_bytes=candidate.size_bytes,
-        p95_ms=latency_p95_ms(exam=project, version=candidate),
+        p95_ms=p95_ms,
         policy=GatePolicy(
             margin=policy.margin,
             must_be_better=policy.must_be_better,
@@ -160,6 +201,12 @@ def candidate_judge(
             min_test_documents=policy.min_test_documents,
         ),
     )
+
+
+def _parameters(version: ModelVersion) -> int | None:
+    """How many numbers the bundle holds that lies on the disk now: what this process loaded may be older."""
+    path = bundle_path(version)
+    return open_bundle(path, expected_sha256=version.sha256).parameters if path is not None else None
 
 
 def _asked_for(spans: Sequence[Span], exam: Exam) -> list[Span]:

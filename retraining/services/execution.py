@@ -179,6 +179,7 @@ class _Execution:
                 origin=ModelVersion.Origin.TRAINED,
                 label_set=run.training_set.label_set,
                 parent=run.start_from,
+                must_be_finite=False,
                 actor=SYSTEM,
             )
             self.lease.write(

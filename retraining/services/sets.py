@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Any
 
 from django.db import transaction
@@ -77,7 +78,7 @@ def training_set_examples(*, training_set: TrainingSet, split: Split | str) -> l
         .select_related("correction__document")
         .order_by("correction__document_id")
     )
-    return [_example(item.correction, names) for item in items.iterator(chunk_size=500)]
+    return [correction_example(item.correction, names) for item in items.iterator(chunk_size=500)]
 
 
 def label_names(label_set: LabelSet) -> list[str]:
@@ -85,7 +86,8 @@ def label_names(label_set: LabelSet) -> list[str]:
     return [label.name for label in label_set.labels.all()]
 
 
-def _example(correction: Correction, names: set[str]) -> Example:
+def correction_example(correction: Correction, names: Collection[str]) -> Example:
+    """A correction as it is learned from and judged by, with the labels of these names."""
     spans = [Span.from_json(body) for body in correction.spans]
     return Example(
         text=correction.document.text,

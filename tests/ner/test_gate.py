@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ner.bootstrap import paired_bootstrap
-from ner.errors import BadInput
+from ner.errors import BadInput, BundleNotFinite
 from ner.evaluate import EvalReport, evaluate
-from ner.gate import GateDecision, GatePolicy, GoldenFailure, Reason, judge
+from ner.gate import GateDecision, GatePolicy, Reason, judge, refuse_bundle
 from ner.spans import Example, Span
 
 TEXT = "Ann Lee works for Acme in Oslo"
@@ -169,14 +169,84 @@ def test_a_limit_of_none_is_not_judged() -> None:
     assert codes == {"test_documents", "quality", "label_floor"}
 
 
-def test_golden_texts_must_be_right() -> None:
-    good, failure = report(100), GoldenFailure("Ann ran.", "Ann [per] is missing")
-    decision = verdict(good, good, golden_total=5, golden_failures=[failure])
-    assert failed(decision) == ["golden"]
-    assert reason(decision, "golden").message == (
-        "1 of 5 golden texts are wrong, first 'Ann ran.': Ann [per] is missing."
+@pytest.mark.parametrize(
+    ("golden", "right", "lost", "allowed"),
+    [(30, 1.0, 3, 3), (30, 1.0, 4, 3), (5, 1.0, 1, 1), (5, 1.0, 2, 1), (30, 0.5, 1, 1), (30, 0.5, 2, 1)],
+)
+def test_golden_texts_that_were_right_stay_right(golden: int, right: float, lost: int, allowed: int) -> None:
+    good, champion = report(100), report(golden, right=right)
+    known = round(golden * right)
+    decision = verdict(
+        good,
+        good,
+        golden_champion=champion,
+        golden_candidate=report(golden, right=(known - lost) / golden),
     )
-    assert failed(verdict(good, good, golden_total=5)) == []
+    assert failed(decision) == ([] if lost <= allowed else ["golden"])
+    assert reason(decision, "golden").message == (
+        f"Of {golden} golden texts the champion gets {known} right, the candidate {known - lost};"
+        f" {lost} of the champion's were lost, at most {allowed} may be."
+    )
+
+
+def test_golden_texts_won_do_not_pay_for_those_lost() -> None:
+    good = report(100)
+    decision = verdict(
+        good,
+        good,
+        golden_champion=report(20, right=0.5),
+        golden_candidate=report(20, right=0.8, shift=16),
+    )
+    assert failed(decision) == ["golden"]
+
+
+def test_a_project_without_golden_texts_is_not_asked_for_any() -> None:
+    good, none = report(100), evaluate([], [])
+    decision = verdict(good, good, golden_champion=none, golden_candidate=none)
+    assert "golden" not in {reason.code for reason in decision.reasons}
+
+
+def sure(documents: int, confidence: float, *, right: float) -> EvalReport:
+    """A model that says of every span that it is so sure, and is right in a share of the documents."""
+    gold = [Example(TEXT, GOLD[:1], str(i)) for i in range(documents)]
+    known = round(right * documents)
+    spans = [GOLD[0] if i < known else GOLD[1] for i in range(documents)]
+    return evaluate(gold, [[Span(s.start, s.end, s.label, confidence)] for s in spans])
+
+
+def test_a_confidence_that_means_nothing_is_refused() -> None:
+    decision = verdict(sure(200, 0.9, right=0.9), sure(200, 0.3, right=0.9))
+    assert failed(decision) == ["calibration"]
+    assert reason(decision, "calibration").message == (
+        "Confidence is 60.0 points off on average over 200 predicted entities,"
+        " 57.4 more than chance explains; the limit is 10.0."
+    )
+
+
+def test_few_entities_may_be_off_by_chance() -> None:
+    passed = verdict(sure(200, 0.9, right=0.9), sure(200, 0.75, right=0.9))
+    assert "calibration" in failed(passed)
+    assert "calibration" not in failed(verdict(sure(12, 0.9, right=0.9), sure(12, 0.75, right=0.9)))
+
+
+def test_no_candidate_need_be_better_calibrated_than_the_champion() -> None:
+    assert failed(verdict(sure(200, 0.6, right=0.9), sure(200, 0.6, right=0.9))) == []
+
+
+def test_a_bundle_that_cannot_be_served_is_a_refusal_with_its_reason() -> None:
+    decision = refuse_bundle(BundleNotFinite(path="here", problem="word in model.onnx"))
+    assert failed(decision) == ["bundle"]
+    assert reason(decision, "bundle").message == (
+        "The bundle cannot be served (bundle_not_finite): word in model.onnx."
+    )
+    assert decision.to_json()["interval"] is None
+
+
+def test_a_whole_bundle_is_said_to_be() -> None:
+    good = report(100)
+    assert reason(verdict(good, good, parameters=1_234_567), "bundle").message == (
+        "The bundle is as it was written, and all of its 1,234,567 numbers are finite."
+    )
 
 
 def test_reports_of_other_texts_are_refused() -> None:

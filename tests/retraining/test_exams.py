@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.auth.models import User
+from django.utils import timezone
 
 from audit.services import SYSTEM
-from corpus.models import Project
+from corpus.models import Document, Project
 from feedback.models import Stratum
+from feedback.services import gold_mark
 from inference.engine import bundle_path, engine
 from inference.models import Evaluation, ModelVersion
 from inference.selectors import exams_shared
 from inference.services import deployment_set, version_register
+from ner.errors import BundleNotFinite
+from ner.gate import GateDecision
+from ner.runtime import Recogniser, Recognition
+from ner.spans import Span
 from retraining.models import RetrainPolicy
 from retraining.services import policy_change, training_set_freeze
 from retraining.services.exams import (
     candidate_judge,
     exam_in_general,
+    exam_of_gold,
     exam_of_project,
     exam_sit,
     slots_examine,
@@ -83,6 +93,93 @@ def test_a_candidate_that_forgot_is_refused(
     )
     refused = {reason.code for reason in decision.reasons if not reason.passed}
     assert refused == {"forgetting"}
+
+
+def test_golden_texts_that_the_champion_knows_must_not_be_lost(
+    project: Project, correct: Correct, policy: RetrainPolicy, ana: User, tmp_path: Path
+) -> None:
+    correct(40, Stratum.RANDOM)
+    for correction in correct(4):
+        gold_mark(correction=correction, user=ana)
+    champion, candidate = version(project, tmp_path, Bramley="B-cultivar"), version(project, tmp_path)
+    decision = candidate_judge(
+        champion=champion,
+        candidate=candidate,
+        training_set=training_set_freeze(project=project),
+        policy=policy,
+    )
+    golden = next(reason for reason in decision.reasons if reason.code == "golden")
+    assert (golden.passed, golden.value, golden.limit) == (False, 4, 1)
+    exam = Evaluation.objects.get(kind="golden", version=champion)
+    assert (exam.documents, exam.f1, exam.project) == (4, 1.0, project)
+
+
+def test_an_erased_golden_text_is_in_no_exam(project: Project, correct: Correct, ana: User) -> None:
+    kept, erased = correct(2)
+    for correction in (kept, erased):
+        gold_mark(correction=correction, user=ana)
+    before = exam_of_gold(project=project)
+    Document.objects.filter(pk=erased.document_id).update(redacted_at=timezone.now())
+    after = exam_of_gold(project=project)
+    assert [example.id for example in after.examples] == [str(kept.document_id)]
+    assert before.fingerprint != after.fingerprint
+
+
+def judged(project: Project, candidate: ModelVersion, champion: ModelVersion) -> GateDecision:
+    return candidate_judge(
+        champion=champion,
+        candidate=candidate,
+        training_set=training_set_freeze(project=project),
+        policy=RetrainPolicy(project=project),
+    )
+
+
+def test_a_candidate_with_numbers_that_are_none_is_shelved_and_refused(
+    project: Project, correct: Correct, tmp_path: Path
+) -> None:
+    correct(3, Stratum.RANDOM)
+    broken = tiny_bundle(tmp_path / "broken", labels=LABELS, sureness=float("nan"))
+    with pytest.raises(BundleNotFinite):
+        version_register(path=broken, name=project.slug, project=project, actor=SYSTEM)
+    candidate = version_register(
+        path=broken, name=project.slug, project=project, must_be_finite=False, actor=SYSTEM
+    )
+    decision = judged(project, candidate, version(project, tmp_path))
+    assert not decision.passed
+    assert [reason.code for reason in decision.reasons] == ["bundle"]
+    assert "bundle_not_finite" in decision.reasons[0].message
+    with pytest.raises(BundleNotFinite):
+        engine.recogniser_for(candidate)
+
+
+def test_a_bundle_changed_since_it_was_loaded_is_refused(
+    project: Project, correct: Correct, tmp_path: Path
+) -> None:
+    correct(3, Stratum.RANDOM)
+    candidate = version(project, tmp_path, Bramley="B-cultivar")
+    engine.recogniser_for(candidate)
+    ((bundle_path(candidate) or tmp_path) / "card.md").write_text("another")
+    decision = judged(project, candidate, version(project, tmp_path))
+    assert [(reason.code, reason.passed) for reason in decision.reasons] == [("bundle", False)]
+    assert str(tmp_path) not in decision.reasons[0].message
+
+
+def test_answers_that_cannot_be_are_a_reason_to_refuse(
+    project: Project, correct: Correct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    correct(3, Stratum.RANDOM)
+    candidate, champion = version(project, tmp_path, Bramley="B-cultivar"), version(project, tmp_path)
+    lost = engine.recogniser_for(candidate)
+    answer = type(lost).predict_many
+
+    def somewhere_else(self: Recogniser, texts: Sequence[str]) -> list[Recognition]:
+        found = answer(self, texts)
+        return [replace(one, spans=(Span(0, 999, "per", 0.9),)) for one in found] if self is lost else found
+
+    monkeypatch.setattr(type(lost), "predict_many", somewhere_else)
+    decision = judged(project, candidate, champion)
+    assert [(reason.code, reason.passed) for reason in decision.reasons] == [("bundle", False)]
+    assert "numbers or places that cannot be" in decision.reasons[0].message
 
 
 def test_too_few_random_documents_are_said_and_nothing_passes(
