@@ -57,6 +57,7 @@ ACTIONS: dict[str, str] = {
     "comment.resolve": "A comment was marked as settled.",
     "comment.reopen": "A settled comment was opened again.",
     "base_corpus.import": "A labelled corpus was imported for rehearsal.",
+    "drift.found": "A project's texts were found to have moved away from those its champion was made from.",
     "policy.change": "A project's retraining policy was changed.",
     "run.queue": "A training run was queued.",
     "run.start": "A training run started.",

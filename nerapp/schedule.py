@@ -42,6 +42,16 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": 120.0,
         "options": {"expires": 120},
     },
+    "have the texts drifted?": {
+        "task": "retraining.tasks.drifts_measure",
+        "schedule": 300.0,
+        "options": {"expires": 240},
+    },
+    "old reports of drift": {
+        "task": "retraining.tasks.drift_forget",
+        "schedule": crontab(hour=4, minute=29),
+        "options": {"expires": 6 * 3600},
+    },
     "imports and exports that no worker has seen, dead ones": {
         "task": "labeling.tasks.jobs_sweep",
         "schedule": 10.0,

@@ -11,7 +11,8 @@ from corpus.models import Project
 from corpus.selectors import projects_visible
 from feedback.models import Correction
 from feedback.selectors import corrections_newest
-from retraining.models import BaseCorpus, RetrainPolicy, TrainingRun, TrainingRunEvent
+from inference.models import ModelVersion
+from retraining.models import BaseCorpus, DriftReport, RetrainPolicy, TrainingRun, TrainingRunEvent
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -48,6 +49,18 @@ def run_events(*, run: TrainingRun, after: int = 0) -> QuerySet[TrainingRunEvent
 def policy_of(*, project: Project) -> RetrainPolicy:
     """The project's policy; the defaults, unsaved, where nobody has set one."""
     return RetrainPolicy.objects.filter(project=project).first() or RetrainPolicy(project=project)
+
+
+def drift_reports_visible(user: User | AnonymousUser) -> QuerySet[DriftReport]:
+    """The drift reports of the projects that a person may see, newest first."""
+    reports = DriftReport.objects.filter(project__in=projects_visible(user))
+    return reports.select_related("project", "version", "reference")
+
+
+def drift_newest(*, project: Project, version: ModelVersion) -> DriftReport | None:
+    """The newest comparison of a project's texts with those that a version was made from."""
+    reports = DriftReport.objects.filter(project=project, version=version)
+    return reports.select_related("version", "reference").first()
 
 
 def base_corpus_current(*, project: Project) -> BaseCorpus | None:

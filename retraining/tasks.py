@@ -51,3 +51,19 @@ def tracking_sync() -> None:
     from retraining.services import tracking_sync as sync
 
     sync()
+
+
+@shared_task
+def drifts_measure() -> None:
+    """Have the texts moved anywhere?"""
+    from retraining.services import drifts_measure as measure
+
+    measure()
+
+
+@shared_task
+def drift_forget() -> None:
+    """Remove old reports of drift."""
+    from retraining.services import drift_forget as forget
+
+    forget()

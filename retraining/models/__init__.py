@@ -1,11 +1,14 @@
 """Everything that makes a better model."""
 
+from retraining.models.drift import DriftReference, DriftReport
 from retraining.models.policies import RetrainDecision, RetrainPolicy
 from retraining.models.runs import TrainingRun, TrainingRunEvent
 from retraining.models.sets import BaseCorpus, TrainingSet, TrainingSetItem
 
 __all__ = [
     "BaseCorpus",
+    "DriftReference",
+    "DriftReport",
     "RetrainDecision",
     "RetrainPolicy",
     "TrainingRun",

@@ -1,6 +1,7 @@
 """Use cases of retraining: freeze, queue, train, judge, promote."""
 
 from retraining.services.base_corpora import base_corpus_examples, base_corpus_import
+from retraining.services.drift import drift_forget, drift_measure, drifts_measure
 from retraining.services.exams import slots_examine
 from retraining.services.execution import run_execute
 from retraining.services.leftovers import leftovers_sweep
@@ -14,6 +15,9 @@ __all__ = [
     "base_corpus_examples",
     "base_corpus_import",
     "candidate_promote",
+    "drift_forget",
+    "drift_measure",
+    "drifts_measure",
     "leftovers_sweep",
     "policies_check",
     "policy_change",
