@@ -66,7 +66,7 @@ class DriftReport(models.Model):
     texts = models.PositiveIntegerField(help_text=_("Different texts that were compared."))
     measures = models.JSONField(help_text=_("ner.drift.Measure as JSON, one after the other."))
     drifted = ArrayField(
-        models.CharField(max_length=30), default=list, help_text=_("The measures above their threshold.")
+        models.CharField(max_length=30), default=list, help_text=_("The measures beyond their threshold.")
     )
     histograms = models.JSONField(help_text=_("The current texts' lengths, labels and confidences."))
     created_at = models.DateTimeField(db_default=Now())
