@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.CharField(max_length=30),
                         default=list,
-                        help_text="The measures above their threshold.",
+                        help_text="The measures beyond their threshold.",
                         size=None,
                     ),
                 ),
