@@ -32,6 +32,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": 20.0,
         "options": {"expires": 60},
     },
+    "what running experiments show": {
+        "task": "retraining.tasks.experiments_check",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "queued runs that no worker has seen, dead runs": {
         "task": "retraining.tasks.runs_sweep",
         "schedule": 15.0,

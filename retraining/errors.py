@@ -53,5 +53,41 @@ class BaseCorpusRefused(DomainError):
     code = "base_corpus_refused"
 
 
+class TrafficBusy(Conflict):
+    """The callers of this project are being moved already: {what}. Wait for its end, or stop it first."""
+
+    code = "traffic_busy"
+
+
+class ArmsInvalid(DomainError):
+    """These arms cannot be compared: {problem}."""
+
+    code = "arms_invalid"
+
+
+class ExperimentNotDraft(Conflict):
+    """This experiment was started before ({status}); one with another question is a new one."""
+
+    code = "experiment_not_draft"
+
+
+class ExperimentNotRunning(Conflict):
+    """This experiment is not running: it is {status}."""
+
+    code = "experiment_not_running"
+
+
+class NoSuchArm(DomainError):
+    """{version} is no arm of this experiment."""
+
+    code = "no_such_arm"
+
+
+class ChampionMoved(Conflict):
+    """The champion has changed since this experiment began; what it found is not about the present one."""
+
+    code = "champion_moved"
+
+
 class RunFailed(Exception):
     """A training run cannot end well; the message is for people and holds no text of a document."""

@@ -22,6 +22,14 @@ def policies_check() -> None:
 
 
 @shared_task
+def experiments_check() -> None:
+    """What do the running experiments show?"""
+    from retraining.services import experiments_check as check
+
+    check()
+
+
+@shared_task
 def runs_sweep() -> None:
     """Requeue dead runs; publish queued ones that the broker lost."""
     from retraining.services import runs_sweep as sweep

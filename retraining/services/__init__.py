@@ -4,6 +4,13 @@ from retraining.services.base_corpora import base_corpus_examples, base_corpus_i
 from retraining.services.drift import drift_forget, drift_measure, drifts_measure
 from retraining.services.exams import slots_examine
 from retraining.services.execution import run_execute
+from retraining.services.experiment_checks import experiment_check, experiments_check
+from retraining.services.experiments import (
+    experiment_conclude,
+    experiment_create,
+    experiment_start,
+    experiment_stop,
+)
 from retraining.services.leftovers import leftovers_sweep
 from retraining.services.policies import policies_check, policy_change, policy_check
 from retraining.services.promotion import candidate_promote
@@ -18,6 +25,12 @@ __all__ = [
     "drift_forget",
     "drift_measure",
     "drifts_measure",
+    "experiment_check",
+    "experiment_conclude",
+    "experiment_create",
+    "experiment_start",
+    "experiment_stop",
+    "experiments_check",
     "leftovers_sweep",
     "policies_check",
     "policy_change",

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from audit.services import SYSTEM
 from corpus.models import Project
 from corpus.selectors import label_set_current
 from feedback.models import Correction, Stratum
 from feedback.services import correction_submit
+from inference.engine import engine
 from inference.models import Deployment
-from inference.services import blank_version_get, deployment_set
+from inference.services import api_key_create, blank_version_get, deployment_set
 from tests.factories import document_make
+from tests.retraining.experiments import Lab
 
 Correct = Callable[..., list[Correction]]
 _numbers = itertools.count(1)
@@ -55,3 +61,13 @@ def champion(project: Project) -> Deployment:
     return deployment_set(
         project=project, slot=Deployment.Slot.CHAMPION, version=version, actor=SYSTEM, reason="a start"
     )
+
+
+@pytest.fixture
+def lab(project: Project, ana: User, settings: Any, tmp_path: Path) -> Iterator[Lab]:
+    """A project for experiments, three months old."""
+    settings.DATA_DIR, settings.MODELS_DIR = tmp_path / "data", tmp_path / "models"
+    key, _ = api_key_create(project=project, name="shop", scopes=["predict"], actor=SYSTEM)
+    Project.objects.filter(pk=project.pk).update(created_at=timezone.now() - timedelta(days=90))
+    yield Lab(project, tmp_path, key, ana)
+    engine.forget()
