@@ -19,10 +19,8 @@ Slot = Deployment.Slot
 
 #: Percent, where champion, speed and backup are filled and nothing else was set.
 BY_DEFAULT = {Slot.SPEED: 8.0, Slot.BACKUP: 2.0}
-#: The slots of versions that are tried out.
-CHALLENGERS = (Slot.CHALLENGER, Slot.CHALLENGER_2, Slot.CHALLENGER_3)
 #: Slots that can have a share; what they leave is the champion's. A shadow answers nobody.
-SHARED = (*CHALLENGERS, Slot.SPEED, Slot.BACKUP)
+SHARED = (*Deployment.CHALLENGERS, Slot.SPEED, Slot.BACKUP)
 #: Percent of the champion's answers that a shadow reads again where nothing else was set.
 SHADOW_BY_DEFAULT = 10.0
 #: Subjects fall into so many groups: enough to tell how much the answers vary between subjects without

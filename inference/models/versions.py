@@ -123,6 +123,9 @@ class Deployment(models.Model):
         BACKUP = "backup", _("Backup")
         SHADOW = "shadow", _("Shadow")
 
+    #: The slots of versions that are tried out on callers.
+    CHALLENGERS = (Slot.CHALLENGER, Slot.CHALLENGER_2, Slot.CHALLENGER_3)
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="deployments")
     slot = models.CharField(max_length=12, choices=Slot.choices)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="deployments")

@@ -14,7 +14,6 @@ from inference.models import Deployment, Division, ModelVersion
 
 #: Every web process deals the callers by then as the experiment says; what came before is not counted.
 SETTLING = timedelta(seconds=10)
-MOST_CHALLENGERS = 3
 
 
 class Experiment(models.Model):

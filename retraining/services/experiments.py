@@ -20,7 +20,6 @@ from inference.services import (
     deployment_share,
     version_promote,
 )
-from inference.shares import CHALLENGERS
 from retraining.errors import (
     ArmsInvalid,
     ChampionMoved,
@@ -60,7 +59,7 @@ def experiment_create(
     ExperimentArm.objects.create(
         experiment=experiment, slot=Slot.CHAMPION, version=champion, share=100 - sum(shares)
     )
-    for slot, (version, share) in zip(CHALLENGERS, arms, strict=False):
+    for slot, (version, share) in zip(Deployment.CHALLENGERS, arms, strict=False):
         ExperimentArm.objects.create(experiment=experiment, slot=slot, version=version, share=share)
     event_record(
         action="experiment.create",
@@ -250,9 +249,10 @@ def _arms(experiment: Experiment) -> list[ExperimentArm]:
 
 
 def _arms_check(project: Project, arms: Sequence[tuple[ModelVersion, float]]) -> None:
-    if not 1 <= len(arms) <= len(CHALLENGERS):
+    if not 1 <= len(arms) <= len(Deployment.CHALLENGERS):
         raise ArmsInvalid(
-            pointer="/arms", problem=f"beside the champion there are 1 to {len(CHALLENGERS)} versions"
+            pointer="/arms",
+            problem=f"beside the champion there are 1 to {len(Deployment.CHALLENGERS)} versions",
         )
     for version, share in arms:
         if version.project_id not in (None, project.pk):

@@ -25,7 +25,7 @@ from inference.services import (
     deployment_share,
     version_register,
 )
-from inference.shares import BUCKETS, CHALLENGERS, Subject, arm_of, bucket_of
+from inference.shares import BUCKETS, Subject, arm_of, bucket_of
 from tests.bundles import tiny_bundle
 from tests.inference.conftest import Post
 
@@ -177,9 +177,9 @@ def test_two_more_challengers_answer_callers(
     for slot in ("challenger-2", "challenger-3"):
         deployment_set(slot=slot, version=champion, **told)
         deployment_share(slot=slot, share=25.0, **told)
-    assert shares_in(project) == dict.fromkeys([*CHALLENGERS, Deployment.Slot.CHAMPION], 25.0)
-    assert set(slots(post)) == {*CHALLENGERS, "champion"}
-    assert {one.slot for one in Prediction.objects.all()} == {*CHALLENGERS, "champion"}
+    assert shares_in(project) == dict.fromkeys([*Deployment.CHALLENGERS, Deployment.Slot.CHAMPION], 25.0)
+    assert set(slots(post)) == {*Deployment.CHALLENGERS, "champion"}
+    assert {one.slot for one in Prediction.objects.all()} == {*Deployment.CHALLENGERS, "champion"}
 
 
 def test_dividing_needs_its_reason_and_is_in_the_audit_log(project: Project) -> None:
