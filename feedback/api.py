@@ -1,4 +1,4 @@
-"""`POST feedback`: what a caller's human says about a prediction."""
+"""`POST feedback`: what a human says about a prediction. `GET quality`: what all of it says of a version."""
 
 from __future__ import annotations
 
@@ -14,18 +14,26 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from corpus.errors import FieldRequired
-from feedback.bodies import FeedbackRequest, FeedbackResponse, SpanNotice, StoredSpan
+from feedback.bodies import (
+    DayQuality,
+    FeedbackRequest,
+    FeedbackResponse,
+    LabelQuality,
+    LiveQuality,
+    SpanNotice,
+    StoredSpan,
+)
 from feedback.errors import (
     EitherSpansOrRating,
     IdempotencyKeyTwice,
     SpanFieldUnknown,
     VersionMalformed,
 )
-from feedback.models import Correction, Rating
-from feedback.selectors import decisions_count
+from feedback.models import Correction, QualityEstimate, Rating
+from feedback.selectors import decisions_count, quality_by_label, quality_trend
 from feedback.services import prediction_correct, rating_submit
 from inference.models import ApiKey, Prediction
-from inference.selectors import prediction_get
+from inference.selectors import champion_of, prediction_get, version_named
 from inference.wire import exchange
 from ner.spans import Span, Utf16Index, span_warnings
 
@@ -145,6 +153,61 @@ class FeedbackView(APIView):
             _of_correction(correction, prediction, said, request),
             headers={"ETag": f'"{correction.number}"'},
         )
+
+
+class QualityView(APIView):
+    """How good live answers are, found by reviews of a random share of them."""
+
+    scope = ApiKey.Scope.MODELS
+    parameters = ("model",)
+
+    @extend_schema(
+        operation_id="quality_read",
+        tags=["models"],
+        responses=LiveQuality,
+        parameters=[
+            OpenApiParameter(
+                "model", str, description="`name@number`; without it, the version that is champion now."
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        project = cast(ApiKey, request.auth).project
+        asked = request.query_params.get("model")
+        version = version_named(project, asked) if asked else champion_of(project)
+        found = {one.label: one for one in quality_by_label(project, version)}
+        total = found.pop("", None)
+        return Response(
+            LiveQuality(
+                version=str(version),
+                documents=total.documents if total else 0,
+                counted_at=total.at if total else None,
+                total=_of_label(total) if total else None,
+                labels={label: _of_label(one) for label, one in found.items()},
+                trend=[
+                    DayQuality(
+                        day=one.day,
+                        f1=round(one.f1, 4),
+                        low=round(one.low, 4),
+                        high=round(one.high, 4),
+                        documents=one.documents,
+                    )
+                    for one in quality_trend(project, version)
+                ],
+            )
+        )
+
+
+def _of_label(one: QualityEstimate) -> LabelQuality:
+    return LabelQuality(
+        f1=round(one.f1, 4),
+        low=round(one.low, 4),
+        high=round(one.high, 4),
+        tp=one.tp,
+        fp=one.fp,
+        fn=one.fn,
+        reviews_needed=one.reviews_needed,
+    )
 
 
 def _missing(field: str) -> Any:

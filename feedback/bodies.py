@@ -1,7 +1,8 @@
-"""The bodies of `POST feedback`. The OpenAPI schema is made from them."""
+"""The bodies of `POST feedback` and `GET quality`. The OpenAPI schema is made from them."""
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -77,3 +78,42 @@ class FeedbackResponse(Struct, kw_only=True):
     warnings: list[SpanNotice]
     retraining: Annotated[str, Meta(description="What retraining will do with it.")]
     request_id: str
+
+
+class LabelQuality(Struct, kw_only=True):
+    """How good answers are found to be, of one label or of all."""
+
+    f1: Annotated[float, Meta(description="Strict entity F1 of live answers.")]
+    low: Annotated[float, Meta(description="The lower end of its 95 % interval, over texts.")]
+    high: Annotated[float, Meta(description="The upper end.")]
+    tp: int
+    fp: int
+    fn: int
+    reviews_needed: Annotated[
+        int | None,
+        Meta(
+            description="About how many more reviews of random texts narrow the interval to 2 points on "
+            "either side; null while too few were reviewed to tell."
+        ),
+    ]
+
+
+class DayQuality(Struct, kw_only=True):
+    """The estimate as of the end of a day on which something was reviewed."""
+
+    day: date
+    f1: float
+    low: float
+    high: float
+    documents: int
+
+
+class LiveQuality(Struct, kw_only=True):
+    """How good one version's answers are, by the newest reviews of texts that were drawn at random."""
+
+    version: Annotated[str, Meta(description="`name@number`")]
+    documents: Annotated[int, Meta(description="Reviewed texts behind it, the newest 2,000 at most.")]
+    counted_at: Annotated[datetime | None, Meta(description="null before the first review.")]
+    total: LabelQuality | None
+    labels: dict[str, LabelQuality]
+    trend: Annotated[list[DayQuality], Meta(description="Of all labels together, oldest first.")]

@@ -11,3 +11,11 @@ def summaries_update() -> None:
     from feedback.services import summaries_update as update
 
     update()
+
+
+@shared_task
+def quality_update() -> None:
+    """Estimate how good live answers are from what was reviewed since the last time."""
+    from feedback.services import quality_update as update
+
+    update()

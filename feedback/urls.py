@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from feedback.api import FeedbackView
+from feedback.api import FeedbackView, QualityView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("feedback", FeedbackView.as_view(), name="feedback"),
+    path("quality", QualityView.as_view(), name="quality"),
 ]

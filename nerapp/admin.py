@@ -42,6 +42,7 @@ from nerapp.version_page import (
     errors_of,
     exam_for,
     exams_of,
+    live_quality_of,
     measured,
     places_of,
     run_of,
@@ -236,6 +237,7 @@ class ModelVersionAdmin(ProjectHistory):
                     if place.project.pk not in shadowed and version.origin != ModelVersion.Origin.EXTERNAL
                 ],
                 "exams": exams,
+                "live_quality": live_quality_of(version, projects),
                 "bundle_test": measured(version) if not exams else {},
                 "children": version.children.filter(Q(project__in=projects) | Q(project=None)),
                 "events": events_of(version),

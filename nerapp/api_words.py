@@ -32,6 +32,7 @@ SUMMARIES = {
     "models_list": "List the versions that may be used",
     "models_read": "Look at one version and its card",
     "models_comparison": "Put versions beside each other",
+    "quality_read": "Ask how good live answers are",
     "import_start": "Bring labelled texts in",
     "import_read": "Ask how far an import is",
     "import_cancel": "Stop an import",

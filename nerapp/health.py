@@ -33,6 +33,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from corpus.errors import NotFound
+from feedback.quality_metrics import Quality
 from inference.authentication import caller_of
 from inference.engine import engine
 from inference.job_metrics import Jobs
@@ -138,6 +139,7 @@ _FROM_ROWS.register(Jobs())
 _FROM_ROWS.register(Telling())
 _FROM_ROWS.register(Streamed())
 _FROM_ROWS.register(Shadows())
+_FROM_ROWS.register(Quality())
 
 
 class LiveView(APIView):

@@ -17,6 +17,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "how good live answers are": {
+        "task": "feedback.tasks.quality_update",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "callers' texts for the queue": {
         "task": "labeling.tasks.traffic_take",
         "schedule": 30.0,

@@ -8,14 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.dateformat import format as date_format
+from django.utils.translation import gettext as _
 
 from corpus.models import Project
+from feedback.models import QualityEstimate
+from feedback.selectors import quality_by_label, quality_trend
 from inference.engine import recogniser_for
 from inference.models import Deployment, Evaluation, ModelVersion
 from ner.bootstrap import paired_bootstrap
 from ner.evaluate import ErrorExample, EvalReport, Scores, evaluate
 from ner.spans import Span, compare_spans
-from nerapp.charts import CalibrationChart, Estimate, RowsChart, calibration_chart, rows_chart
+from nerapp.charts import (
+    CalibrationChart,
+    Estimate,
+    LineChart,
+    RowsChart,
+    calibration_chart,
+    line_chart,
+    rows_chart,
+)
 from retraining.models import TrainingRun, TrainingSet
 from retraining.services.exams import Exam, exam_in_general, exam_of_gold, exam_of_project
 
@@ -73,6 +85,20 @@ class Place:
     def generation(self) -> int:
         """What a form must send back, so that it changes only what it showed."""
         return self.champion.generation if self.champion is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveQuality:
+    """What reviews of random texts say of a version's answers in a project, now and day by day."""
+
+    project: Project
+    labels: list[QualityEstimate]
+    chart: LineChart | None
+
+    @property
+    def total(self) -> QualityEstimate:
+        """All labels together."""
+        return self.labels[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +178,29 @@ def exams_of(version: ModelVersion, run: TrainingRun | None) -> list[ExamResult]
         _result(evaluation, against)
         for evaluation in sorted(newest.values(), key=lambda one: order.index(Evaluation.Kind(one.kind)))
     ]
+
+
+def live_quality_of(version: ModelVersion, projects: QuerySet[Project]) -> list[LiveQuality]:
+    """How good the version's answers are to the callers of each project that reviewed any."""
+    reviewed = projects.filter(quality_estimates__version=version).distinct().order_by("name")
+    return [
+        LiveQuality(
+            project=project,
+            labels=quality_by_label(project, version),
+            chart=_trend_chart(quality_trend(project, version)),
+        )
+        for project in reviewed
+    ]
+
+
+def _trend_chart(trend: Sequence[QualityEstimate]) -> LineChart | None:
+    if len(trend) < 2:
+        return None
+    return line_chart(
+        title=_("F1 of live answers day by day, with 95 % intervals"),
+        points=[(date_format(one.day, "j M"), 100 * one.f1, 100 * one.low, 100 * one.high) for one in trend],
+        from_zero=False,
+    )
 
 
 def _result(evaluation: Evaluation, against: ModelVersion | None) -> ExamResult:

@@ -2,6 +2,7 @@
 
 from feedback.models.corrections import Correction, Rating, SpanDecision, Stratum
 from feedback.models.opinions import GoldItem, Opinion
+from feedback.models.quality import QualityEstimate
 from feedback.models.summaries import DailyDecisions, DailyReviews, SummaryMark
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "DailyReviews",
     "GoldItem",
     "Opinion",
+    "QualityEstimate",
     "Rating",
     "SpanDecision",
     "Stratum",

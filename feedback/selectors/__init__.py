@@ -9,6 +9,7 @@ from feedback.selectors.corrections import (
     decisions_count,
 )
 from feedback.selectors.opinions import opinion_current, opinion_known, opinions_newest
+from feedback.selectors.quality import quality_by_label, quality_newest, quality_trend
 from feedback.selectors.summaries import Scope, decisions_counted, reviews_counted, summary_tail, today
 
 __all__ = [
@@ -23,6 +24,9 @@ __all__ = [
     "opinion_current",
     "opinion_known",
     "opinions_newest",
+    "quality_by_label",
+    "quality_newest",
+    "quality_trend",
     "reviews_counted",
     "summary_tail",
     "today",

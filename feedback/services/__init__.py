@@ -8,6 +8,7 @@ from feedback.services.corrections import (
 )
 from feedback.services.imported import ImportedSpans, corrections_import
 from feedback.services.opinions import gold_mark, gold_unmark, opinion_submit
+from feedback.services.quality import quality_estimate, quality_update
 from feedback.services.summaries import summaries_update, summary_rebuild, summary_update
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "gold_unmark",
     "opinion_submit",
     "prediction_correct",
+    "quality_estimate",
+    "quality_update",
     "rating_submit",
     "summaries_update",
     "summary_rebuild",

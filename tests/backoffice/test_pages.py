@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from django.urls import reverse
 from audit.models import AuditEvent
 from audit.services import SYSTEM
 from corpus.models import LabelSet, Membership, Project
-from feedback.models import Correction
+from feedback.models import Correction, QualityEstimate
+from feedback.services import quality_estimate
 from inference.models import ModelVersion
 from inference.selectors import deployment_of
 from inference.services import version_register
@@ -379,3 +381,24 @@ def test_label_colours_repeat_with_another_underline_after_twelve() -> None:
     assert label_classes(0) == "hue-0 pattern-0"
     assert label_classes(12) == "hue-0 pattern-1"
     assert label_classes(49) == "hue-1 pattern-0"
+
+
+def test_a_versions_page_tells_its_live_quality(
+    office: Client, champion: ModelVersion, correction: Correction, project: Project
+) -> None:
+    quality_estimate(project=project)
+    page = text(office, "inference_modelversion_change", champion.pk)
+    assert "Live quality in Orchard" in page
+    assert "1 random text reviewed" in page
+    assert "Too few texts were reviewed" in page
+    assert "day by day" not in page, "one day is no trend"
+
+    today = QualityEstimate.objects.get(label="")
+    QualityEstimate.objects.filter(pk=today.pk).update(f1=0.8, low=0.75, high=0.85, documents=400)
+    for _ in range(2):
+        today.pk, today.day = None, today.day - timedelta(days=1)
+        today.save()
+    page = text(office, "inference_modelversion_change", champion.pk)
+    assert "About 2,100 more reviews of random texts narrow it to ±2 points." in page
+    assert "with 95 % confidence between 75.0 and 85.0" in page
+    assert "F1 of live answers day by day" in page

@@ -86,6 +86,7 @@ MACHINES: dict[str, str] = {
     "models_comparison": "get",
     "model": "get",
     "feedback": "post",
+    "quality": "get",
     "api_imports": "post",
     "api_import": "get",
     "api_import_cancel": "post",
