@@ -53,9 +53,13 @@ class Serving:
     """Percent of the callers that was set for the slot; see `inference.shares`."""
 
     def recognise(self, texts: Sequence[str]) -> list[Recognition]:
-        """Answers in order, or ModelUnsound: a span outside its text or a number that is none."""
+        """Answers in order, or ModelUnsound: a span outside its text, a number that is none, or an error."""
         started = time.perf_counter()
-        found = self.recogniser.predict_many(texts)
+        try:
+            found = self.recogniser.predict_many(texts)
+        except Exception:  # whatever a runtime raises: callers get another version's answer
+            log.exception("not recognised", version=str(self.version))
+            found = []
         if len(found) != len(texts) or not all(map(is_sound, texts, found)):
             metrics.OUTPUT_REFUSED.inc()
             circuits.failed(self.version.sha256)
@@ -110,6 +114,7 @@ class Engine:
         self._refreshing = threading.Lock()
         self.follows = False
         self.refreshed_at: float | None = None
+        self._refusals_told = 0.0
 
     def recogniser_for(self, version: ModelVersion) -> Recogniser:
         """The recogniser of a version, loaded and checked at most once in this process.
@@ -260,6 +265,13 @@ class Engine:
     def refusals(self) -> list[Refusal]:
         """Deployments that this process could not follow."""
         return list(self._refusals.values())
+
+    def refusals_new(self) -> list[Refusal]:
+        """Those of them that were refused since they were last asked for here."""
+        refused = self.refusals()
+        found = [one for one in refused if one.at > self._refusals_told]
+        self._refusals_told = max((one.at for one in refused), default=self._refusals_told)
+        return found
 
     def _serves(self, project_id: int, slot: str) -> Serving | None:
         return self._table.get(project_id, {}).get(slot)

@@ -7,7 +7,7 @@ What a version is worth is its measured F1; what it costs is what this process m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from corpus.models import Project
@@ -64,6 +64,8 @@ class Choice:
     """Where set, `serving` answers first, and only what it is sure of."""
     bucket: int | None = None
     """The group of the caller's subject, where the shares decided and every version of them was sound."""
+    passed_over: Serving | None = None
+    """Whose turn it was, where it failed so often that it is left alone for a while."""
 
     def others(self) -> list[Candidate]:
         """What could have answered too."""
@@ -105,23 +107,29 @@ def _drawn(project: Project, demands: Demands) -> Choice:
     slots = engine.slots(project_id=project.pk)
     shares = shares_of({slot: serving.share for slot, serving in slots.items()})
     sound = [slot for slot in shares if not circuits.seconds_closed_to(slots[slot].version.sha256)]
-    if not sound:
-        return _weighed(project, demands)
-    if list(shares) == [Deployment.Slot.CHAMPION]:
+    if list(shares) == [Deployment.Slot.CHAMPION] and sound:
         return Choice(slots[Deployment.Slot.CHAMPION], "the project's champion")
     if demands.subject.is_internal and Deployment.Slot.CHAMPION in sound:
         return Choice(slots[Deployment.Slot.CHAMPION], "the champion answers every internal key")
     division = engine.division(project_id=project.pk)
     subject = demands.subject.by(division.by)
     # Another version in a slot draws anew, so that it is not always the same callers' turn.
-    arms = {f"{slot} {slots[slot].version.pk}": slot for slot in sound}
+    arms = {f"{slot} {slots[slot].version.pk}": slot for slot in shares}
     slot = arms[arm_of(subject, {arm: shares[slot] for arm, slot in arms.items()}, division.salt)]
-    return Choice(
-        slots[slot],
-        f"the slot {slot} answers {shares[slot]:g} % of the callers, and this is one",
-        # Who is only here because another version fails now is nobody to compare with.
-        bucket=bucket_of(subject, division.salt) if len(sound) == len(shares) else None,
-    )
+    if slot in sound:
+        return Choice(
+            slots[slot],
+            f"the slot {slot} answers {shares[slot]:g} % of the callers, and this is one",
+            # Beside one that fails now nobody is compared with anybody.
+            bucket=bucket_of(subject, division.salt) if len(sound) == len(shares) else None,
+        )
+    passed_over = slots[slot]
+    if not sound:
+        return replace(_weighed(project, demands), passed_over=passed_over)
+    others = {arm: shares[slot] for arm, slot in arms.items() if slot in sound}
+    instead = arms[arm_of(subject, others, division.salt)]
+    reason = f"the slot {slot} is left alone for a while, and the slot {instead} stands in"
+    return Choice(slots[instead], reason, passed_over=passed_over)
 
 
 def _weighed(project: Project, demands: Demands) -> Choice:

@@ -40,6 +40,14 @@ def shadow_comparisons_forget() -> None:
 
 
 @shared_task
+def arm_failures_forget() -> None:
+    """Remove counts of missed answers that are too old to judge anything by."""
+    from inference.services.failures import arm_failures_forget as forget
+
+    forget()
+
+
+@shared_task
 def job_files_sweep() -> None:
     """Remove the files of jobs that ended long ago."""
     from inference.services.job_files import files_sweep as sweep

@@ -1,4 +1,4 @@
-"""What a web process does beside answering: follow promotions and exams, note which keys are in use.
+"""What a web process does beside answering: follow promotions and exams, note keys in use and what failed.
 
 One thread per process, off the request path. A process made by fork starts its own.
 """
@@ -16,6 +16,7 @@ from django.db import close_old_connections, connection
 
 from inference.authentication import key_ring
 from inference.engine import engine
+from inference.failures import failures
 from inference.handovers import handovers
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,7 @@ class Upkeep:
         close_old_connections()
         try:
             engine.refresh()
+            failures.flush()
             if time.monotonic() - self._keys_at >= _KEYS_EVERY_SECONDS:
                 self._keys_at = time.monotonic()
                 key_ring.used_flush()

@@ -42,6 +42,16 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "versions on their way to callers": {
+        "task": "retraining.tasks.rollouts_check",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "answers that versions missed long ago": {
+        "task": "inference.tasks.arm_failures_forget",
+        "schedule": crontab(hour=4, minute=31),
+        "options": {"expires": 6 * 3600},
+    },
     "queued runs that no worker has seen, dead runs": {
         "task": "retraining.tasks.runs_sweep",
         "schedule": 15.0,

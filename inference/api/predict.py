@@ -40,8 +40,9 @@ from inference.errors import (
     NotAnItem,
     OtherProject,
 )
+from inference.failures import failures
 from inference.formats import found_in
-from inference.models import ApiKey, Deployment
+from inference.models import ApiKey, ArmFailure, Deployment
 from inference.router import AUTO, Choice, Demands, choose, stand_in
 from inference.services import Answer, prediction_make
 from inference.shared_cache import Place
@@ -87,7 +88,7 @@ class _OneText(APIView):
         with metrics.measured("predict"):
             choice = _choose(request, asked, self.demands(request, asked))
             routing_ms = _milliseconds(started)
-            choice, answer = _ask_in_turn(request, asked, choice)
+            choice, [answer] = _ask_in_turn(request, asked, choice, [asked.text])
             choice = answered(choice, [answer])
             asked_ms = _milliseconds(started) - routing_ms
         return (
@@ -205,7 +206,8 @@ class BatchView(APIView):
         with metrics.measured("batch"):
             # One version for all of them: a true batch has one model. (A cascade is two of them in turn.)
             choice = _choose(request, asked, _demands(request, asked, list(good.values())))
-            answers = dict(zip(good, _ask(request, asked, choice, list(good.values())), strict=True))
+            choice, found = _ask_in_turn(request, asked, choice, list(good.values()))
+            answers = dict(zip(good, found, strict=True))
             choice = answered(choice, list(answers.values()))
         for item, _ in items:
             answer = answers.get(item.index)
@@ -266,22 +268,30 @@ def _choose(request: Request, asked: Options, demands: Demands) -> Choice:
 
 
 def _ask_in_turn(
-    request: Request, asked: PredictRequest | RouteRequest, choice: Choice
-) -> tuple[Choice, Answer]:
-    """The answer of the version chosen; where that one gives none that can be right, of the next.
+    request: Request, asked: Options, choice: Choice, texts: list[str]
+) -> tuple[Choice, list[Answer]]:
+    """The answers of the version chosen; where that one gives none that can be right, of the next.
 
     Only with `auto`: whoever named a version wants that one's answer or none.
     """
+    project = cast(Caller, request.user).key.project
+    if choice.passed_over is not None:
+        failures.add(
+            project_id=project.pk,
+            serving=choice.passed_over,
+            kind=ArmFailure.Kind.LEFT_ALONE,
+            count=len(texts) or 1,
+        )
     try:
-        return choice, _ask(request, asked, choice, [asked.text])[0]
+        return choice, _ask(request, asked, choice, texts)
     except ModelUnsound:
         if asked.model != AUTO:
             raise
-        caller = cast(Caller, request.user)
-        instead = stand_in(project=caller.key.project, demands=Demands(len(asked.text)), besides=choice)
+        demands = Demands(max(map(len, texts), default=0))
+        instead = stand_in(project=project, demands=demands, besides=choice)
         if instead is None:
             raise
-    return instead, _ask(request, asked, instead, [asked.text])[0]
+    return instead, _ask(request, asked, instead, texts)
 
 
 def _ask(request: Request, asked: Options, choice: Choice, texts: list[str]) -> list[Answer]:

@@ -1,6 +1,7 @@
 """The shelf of model versions and everything on the serving path."""
 
 from inference.models.divisions import Division
+from inference.models.failures import ArmFailure
 from inference.models.jobs import PredictionChunk, PredictionJob
 from inference.models.keys import ApiKey
 from inference.models.leases import Leased
@@ -10,6 +11,7 @@ from inference.models.versions import Deployment, Evaluation, ModelVersion
 
 __all__ = [
     "ApiKey",
+    "ArmFailure",
     "Deployment",
     "Division",
     "Evaluation",

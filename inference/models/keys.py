@@ -22,6 +22,7 @@ class ApiKey(models.Model):
         FEEDBACK = "feedback", _("Send corrections and ratings")
         MODELS = "models", _("Read model versions")
         ROUTE = "route", _("Choose a version or slot")
+        TRAFFIC = "traffic", _("Bring versions to callers")
         IMPORT = "import", _("Bring labelled texts in")
         EXPORT = "export", _("Take labelled texts out")
         OPS = "ops", _("Read metrics and detailed health")

@@ -31,11 +31,18 @@ Slot = Deployment.Slot
 
 
 def deployment_set(
-    *, project: Project, slot: str, version: ModelVersion, actor: Actor, reason: str
+    *,
+    project: Project,
+    slot: str,
+    version: ModelVersion,
+    actor: Actor,
+    reason: str,
+    expected_generation: int | None = None,
 ) -> Deployment:
     """Point a slot at a version, whatever it pointed at; the same version again changes nothing.
 
-    Raises DeploymentMoved when somebody else moves the slot at the same time.
+    Raises DeploymentMoved when somebody else moves the slot at the same time, or it is not any more what the
+    caller looked at; `expected_generation` is 0 for an empty slot.
     """
     _reason_check(reason)
     _usable_check(project, version)
@@ -43,6 +50,8 @@ def deployment_set(
         deployment = deployment_of(project, slot)
         if deployment is not None and deployment.version_id == version.pk:
             return deployment
+        if expected_generation not in (None, deployment.generation if deployment else 0):
+            raise DeploymentMoved()
         if deployment is None:
             try:
                 with transaction.atomic():

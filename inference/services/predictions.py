@@ -19,9 +19,10 @@ from inference import metrics
 from inference.cache import recognition_cache
 from inference.engine import Serving, engine
 from inference.errors import ModelUnsound
+from inference.failures import failures
 from inference.handovers import Cascade
 from inference.lane import lane
-from inference.models import ApiKey, Deployment, ModelVersion, Prediction
+from inference.models import ApiKey, ArmFailure, Deployment, ModelVersion, Prediction
 from inference.recorder import COLUMNS, recorder
 from ner.runtime import Recognition
 
@@ -75,7 +76,13 @@ def prediction_make(
     started = time.perf_counter()
     chosen = serving or engine.serving(project_id=project.pk, slot=slot)
     with lane.turn(characters=sum(map(len, texts)), caller=api_key and api_key.pk):
-        recognised = _recognise(chosen, texts, store=store)
+        try:
+            recognised = _recognise(chosen, texts, store=store)
+        except ModelUnsound:
+            failures.add(
+                project_id=project.pk, serving=chosen, kind=ArmFailure.Kind.UNSOUND, count=len(texts)
+            )
+            raise
         latency_ms = (time.perf_counter() - started) * 1000 / max(len(texts), 1)
         words = [
             Answer(None, text, chosen, one, latency_ms) for text, one in zip(texts, recognised, strict=True)

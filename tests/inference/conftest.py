@@ -16,6 +16,7 @@ from inference.authentication import key_ring
 from inference.cache import recognition_cache
 from inference.circuit import circuits
 from inference.engine import engine
+from inference.failures import failures
 from inference.handovers import handovers
 from inference.latency import latencies
 from inference.models import ApiKey, ModelVersion
@@ -33,6 +34,7 @@ def _fresh_process(settings: Any, tmp_path: Path) -> Iterator[None]:
     key_ring.forget()
     recognition_cache.forget()
     circuits.forget()
+    failures.forget()
     latencies.forget()
     handovers.forget()
     engine.forget()  # tests of other folders use it too
