@@ -9,12 +9,12 @@ from statistics import NormalDist
 _Z = 1.96  # 95 %
 
 
-def wilson(right: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share: sound for few cases and near 0 and 1."""
+def wilson(right: float, count: int, z: float = _Z) -> tuple[float, float]:
+    """Interval of a share, of 95 % where nothing else is asked: sound for few cases and near 0 and 1."""
     if not count:
         return 0.0, 1.0
-    centre = (right + _Z * _Z / (2 * count)) / (1 + _Z * _Z / count)
-    half = _Z * sqrt(right * (1 - right) / count + _Z * _Z / (4 * count * count)) / (1 + _Z * _Z / count)
+    centre = (right + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * sqrt(right * (1 - right) / count + z * z / (4 * count * count)) / (1 + z * z / count)
     return max(centre - half, 0.0), min(centre + half, 1.0)
 
 

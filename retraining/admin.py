@@ -240,7 +240,7 @@ class TrainingRunAdmin(ProjectHistory):
 
 @admin.register(RetrainPolicy)
 class RetrainPolicyAdmin(ProjectRows):
-    list_display = ("project", "enabled", "new_corrections", "waiting", "promote_automatically")
+    list_display = ("project", "enabled", "new_corrections", "waiting", "after_gate")
     list_select_related = ("project",)
     change_form_template = "admin/retraining/policy_page.html"
     readonly_fields = ("project",)
@@ -259,7 +259,7 @@ class RetrainPolicyAdmin(ProjectRows):
                     "min_test_documents",
                     "max_label_drop",
                     "max_base_drop",
-                    "promote_automatically",
+                    "after_gate",
                 )
             },
         ),

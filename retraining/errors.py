@@ -41,6 +41,36 @@ class StaleBase(Conflict):
     code = "stale_base"
 
 
+class TrafficBusy(Conflict):
+    """The callers of this project are being moved already: {what}. Wait for its end, or stop it first."""
+
+    code = "traffic_busy"
+
+
+class RolloutMoved(Conflict):
+    """This rollout has changed meanwhile: look at it again before you repeat this."""
+
+    code = "rollout_moved"
+
+
+class RolloutOver(Conflict):
+    """This rollout is over ({status}): there is nothing to do with it any more."""
+
+    code = "rollout_over"
+
+
+class NothingToApprove(Conflict):
+    """This rollout does not wait for approval: it is {status}."""
+
+    code = "nothing_to_approve"
+
+
+class AlreadyChampion(Conflict):
+    """{version} answers all callers already."""
+
+    code = "already_champion"
+
+
 class ReasonRequired(DomainError):
     """Say why: a reason is required."""
 
@@ -51,12 +81,6 @@ class BaseCorpusRefused(DomainError):
     """This file cannot serve as a base corpus: {problem}"""
 
     code = "base_corpus_refused"
-
-
-class TrafficBusy(Conflict):
-    """The callers of this project are being moved already: {what}. Wait for its end, or stop it first."""
-
-    code = "traffic_busy"
 
 
 class ArmsInvalid(DomainError):

@@ -12,7 +12,15 @@ from corpus.selectors import projects_visible
 from feedback.models import Correction
 from feedback.selectors import corrections_newest
 from inference.models import ModelVersion
-from retraining.models import BaseCorpus, DriftReport, RetrainPolicy, TrainingRun, TrainingRunEvent
+from retraining.models import (
+    BaseCorpus,
+    DriftReport,
+    RetrainPolicy,
+    Rollout,
+    RolloutPolicy,
+    TrainingRun,
+    TrainingRunEvent,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -61,6 +69,21 @@ def drift_newest(*, project: Project, version: ModelVersion) -> DriftReport | No
     """The newest comparison of a project's texts with those that a version was made from."""
     reports = DriftReport.objects.filter(project=project, version=version)
     return reports.select_related("version", "reference").first()
+
+
+def rollout_policy_of(*, project: Project) -> RolloutPolicy:
+    """How the project's versions are rolled out; the defaults, unsaved, where nobody has set it."""
+    return RolloutPolicy.objects.filter(project=project).first() or RolloutPolicy(project=project)
+
+
+def rollouts_of(*, project: Project) -> QuerySet[Rollout]:
+    """A project's rollouts, newest first."""
+    return Rollout.objects.filter(project=project).select_related("project", "version", "champion", "run")
+
+
+def rollout_current(*, project: Project) -> Rollout | None:
+    """The project's rollout that is under way; there is at most one."""
+    return rollouts_of(project=project).filter(status__in=Rollout.UNFINISHED).first()
 
 
 def base_corpus_current(*, project: Project) -> BaseCorpus | None:

@@ -30,6 +30,14 @@ def experiments_check() -> None:
 
 
 @shared_task
+def rollouts_check() -> None:
+    """Does a version on its way to callers go on, wait, or come back?"""
+    from retraining.services import rollouts_check as check
+
+    check()
+
+
+@shared_task
 def runs_sweep() -> None:
     """Requeue dead runs; publish queued ones that the broker lost."""
     from retraining.services import runs_sweep as sweep

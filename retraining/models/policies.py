@@ -17,6 +17,11 @@ from retraining.models.runs import TrainingRun
 class RetrainPolicy(models.Model):
     """The thresholds of one project, and what the gate asks of a candidate."""
 
+    class AfterGate(models.TextChoices):
+        KEEP = "keep", _("A person decides")
+        ROLL_OUT = "roll_out", _("It is rolled out, step by step")
+        PROMOTE = "promote", _("It answers all callers at once")
+
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="retrain_policy")
     enabled = models.BooleanField(default=True)
     new_corrections = models.PositiveIntegerField(
@@ -50,8 +55,12 @@ class RetrainPolicy(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text=_("How much F1 on the general set may be lost."),
     )
-    promote_automatically = models.BooleanField(
-        default=False, help_text=_("Promote a candidate that passed the gate without a human.")
+    after_gate = models.CharField(
+        max_length=8,
+        choices=AfterGate.choices,
+        default=AfterGate.KEEP,
+        db_default=AfterGate.KEEP,
+        help_text=_("What becomes of a candidate that passed the gate."),
     )
 
     class Meta:

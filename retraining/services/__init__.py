@@ -14,6 +14,15 @@ from retraining.services.experiments import (
 from retraining.services.leftovers import leftovers_sweep
 from retraining.services.policies import policies_check, policy_change, policy_check
 from retraining.services.promotion import candidate_promote
+from retraining.services.rollout_checks import rollout_check, rollouts_check
+from retraining.services.rollouts import (
+    rollout_approve,
+    rollout_pause,
+    rollout_policy_change,
+    rollout_resume,
+    rollout_roll_back,
+    rollout_start,
+)
 from retraining.services.runs import run_cancel, run_queue, runs_sweep
 from retraining.services.sets import training_set_examples, training_set_freeze
 from retraining.services.syncing import tracking_sync
@@ -35,6 +44,14 @@ __all__ = [
     "policies_check",
     "policy_change",
     "policy_check",
+    "rollout_approve",
+    "rollout_check",
+    "rollout_pause",
+    "rollout_policy_change",
+    "rollout_resume",
+    "rollout_roll_back",
+    "rollout_start",
+    "rollouts_check",
     "run_cancel",
     "run_execute",
     "run_queue",

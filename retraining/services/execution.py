@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 
 from audit.services import SYSTEM, event_record
@@ -28,12 +28,13 @@ from inference.services import version_register
 from ner.config import TrainConfig, from_json
 from ner.errors import NerError, TrainingCancelled
 from retraining.errors import RunFailed
-from retraining.models import TrainingRun, TrainingRunEvent
+from retraining.models import RetrainPolicy, TrainingRun, TrainingRunEvent
 from retraining.selectors import policy_of
 from retraining.services.exams import candidate_judge
 from retraining.services.leases import Lease, LeaseLost, Status, patiently
 from retraining.services.materials import Materials
 from retraining.services.promotion import candidate_promote
+from retraining.services.rollouts import rollout_start
 from retraining.splits import Split
 from retraining.tracking import Subject, Tracker, git_commit
 from retraining.workspace import CHECKPOINT, attempt_dir, run_dir_remove
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from ner.training.loop import Progress
 
 log = structlog.get_logger(__name__)
+AfterGate = RetrainPolicy.AfterGate
 
 #: Progress is written to the row no more often than this.
 _REPORT_SECONDS = 1.0
@@ -206,7 +208,7 @@ class _Execution:
         }
 
     def _finish(self, candidate: ModelVersion, decision: dict[str, Any]) -> None:
-        """Write the verdict and end the run; then promote, where the policy says so."""
+        """Write the verdict and end the run; then do what the policy says with the candidate."""
         self.tracker.document("card.md", candidate.card)
         self.tracker.document("metrics.json", candidate.metrics)
         self.tracker.document("verdict.json", decision)
@@ -224,8 +226,6 @@ class _Execution:
         problem = self.tracker.close("FINISHED")
         patiently(partial(self._end_done, candidate, decision, problem))
         run_dir_remove(self.run.pk)
-        if decision["passed"] and policy_of(project=self.run.project).promote_automatically:
-            self._promote()
 
     def _end_done(self, candidate: ModelVersion, decision: dict[str, Any], problem: str) -> None:
         with self.lease.holding() as run:
@@ -257,14 +257,26 @@ class _Execution:
             )
             self.lease.write(verdict=decision, mlflow_run_id=self.tracker.run_id)
             self._close(Status.DONE)
+            if decision["passed"]:
+                self._bring_to_callers(candidate)
 
-    def _promote(self) -> None:
+    def _bring_to_callers(self, candidate: ModelVersion) -> None:
+        """What the policy says becomes of a candidate that passed; with the end of the run, or not at all."""
+        run = TrainingRun.objects.select_related("project", "candidate").get(pk=self.run.pk)
+        after_gate = policy_of(project=run.project).after_gate
         try:
-            candidate_promote(
-                run=self.run, actor=SYSTEM, reason="passed the gate; the policy promotes automatically"
-            )
+            with transaction.atomic():
+                if after_gate == AfterGate.ROLL_OUT:
+                    reason = "passed the gate; the policy rolls it out"
+                    rollout_start(
+                        project=run.project, version=candidate, run=run, actor=SYSTEM, reason=reason
+                    )
+                elif after_gate == AfterGate.PROMOTE:
+                    candidate_promote(
+                        run=run, actor=SYSTEM, reason="passed the gate; the policy promotes automatically"
+                    )
         except DomainError as error:
-            TrainingRunEvent.objects.create(run=self.run, message=f"Not promoted: {error}")
+            self._line(f"Not brought to callers: {error}")
 
     # --- the end -------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from audit.services import Actor
-from inference.models import Deployment
+from inference.models import Deployment, ModelVersion
 from inference.services import version_promote
 from retraining.errors import GateNotPassed, ReasonRequired, RunUnfinished, StaleBase
 from retraining.models import TrainingRun, TrainingRunEvent
@@ -33,34 +33,43 @@ def candidate_promote(*, run: TrainingRun, actor: Actor, reason: str) -> Deploym
         .select_related("project", "candidate")
         .get(pk=run.pk)
     )
-    if run.status != Status.DONE or run.candidate is None or run.verdict is None:
-        raise RunUnfinished(status=run.get_status_display().lower())
-    if not run.verdict["passed"]:
-        refused = [reason["message"] for reason in run.verdict["reasons"] if not reason["passed"]]
-        raise GateNotPassed(reasons=" ".join(refused))
     champion = Deployment.objects.select_related("version").get(
         project=run.project, slot=Deployment.Slot.CHAMPION
     )
-    if champion.version_id == run.candidate_id:
+    candidate = run_require_passed(run, champion=champion)
+    if champion.version_id == candidate.pk:
         return champion
-    if champion.version_id != run.start_from_id:
-        raise StaleBase()
     promoted = version_promote(
         project=run.project,
-        version=run.candidate,
+        version=candidate,
         expected_generation=champion.generation,
         actor=actor,
         reason=reason,
         verdict=run.verdict,
     )
     TrainingRunEvent.objects.create(
-        run=run, message=f"{run.candidate} is champion now, promoted by {actor.name}: {reason}"
+        run=run, message=f"{candidate} is champion now, promoted by {actor.name}: {reason}"
     )
-    transaction.on_commit(partial(_ask_for_tracking_sync))
+    transaction.on_commit(partial(tracking_sync_ask))
     return promoted
 
 
-def _ask_for_tracking_sync() -> None:
+def run_require_passed(run: TrainingRun, *, champion: Deployment) -> ModelVersion:
+    """The candidate of a run that may go to callers: past the gate, over the champion it was judged against.
+
+    Raises RunUnfinished, GateNotPassed or StaleBase.
+    """
+    if run.status != Status.DONE or run.candidate is None or run.verdict is None:
+        raise RunUnfinished(status=run.get_status_display().lower())
+    if not run.verdict["passed"]:
+        refused = [reason["message"] for reason in run.verdict["reasons"] if not reason["passed"]]
+        raise GateNotPassed(reasons=" ".join(refused))
+    if champion.version_id not in (run.candidate_id, run.start_from_id):
+        raise StaleBase()
+    return run.candidate
+
+
+def tracking_sync_ask() -> None:
     """MLflow hears of it from the training worker, which alone imports it."""
     try:
         current_app.send_task("retraining.tasks.tracking_sync", expires=600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from corpus.models import Project
 from retraining.errors import TrafficBusy
-from retraining.models import Experiment
+from retraining.models import Experiment, Rollout
 
 
 def traffic_claim(*, project: Project) -> None:
@@ -16,3 +16,10 @@ def traffic_claim(*, project: Project) -> None:
     running = Experiment.objects.filter(project=project, status=Experiment.Status.RUNNING).first()
     if running is not None:
         raise TrafficBusy(what=f"experiment {running.pk} divides them")
+    rollout = (
+        Rollout.objects.filter(project=project, status__in=Rollout.UNFINISHED)
+        .select_related("version")
+        .first()
+    )
+    if rollout is not None:
+        raise TrafficBusy(what=f"{rollout.version} is being rolled out")

@@ -26,7 +26,7 @@ def test_a_correction_becomes_the_next_champion(corrected: Project, data_dir: Pa
     deployment_set(
         project=corrected, slot="champion", version=flagship, actor=SYSTEM, reason="the one that learns best"
     )
-    policy_change(project=corrected, actor=SYSTEM, promote_automatically=True)
+    policy_change(project=corrected, actor=SYSTEM, after_gate="promote")
     [before] = prediction_make(project=corrected, texts=[TEXT])
     assert "cultivar" not in {span.label for span in before.recognition.spans}
 

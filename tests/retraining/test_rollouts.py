@@ -1,0 +1,463 @@
+"""A version goes from the shadow to all callers, and comes back, by itself; a person can always act."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from celery import current_app
+from django.conf import LazySettings
+from django.db import connection
+from django.utils import timezone
+
+from audit.models import AuditEvent
+from audit.services import SYSTEM, Actor
+from corpus.models import Project
+from inference.engine import engine
+from inference.models import ArmFailure, Deployment, ModelVersion, ShadowTest
+from inference.selectors import shares_in
+from inference.services import (
+    deployment_clear,
+    deployment_set,
+    deployment_share,
+    version_promote,
+    version_register,
+)
+from retraining.errors import (
+    AlreadyChampion,
+    NothingToApprove,
+    ReasonRequired,
+    RolloutMoved,
+    RolloutOver,
+    TrafficBusy,
+)
+from retraining.models import Rollout
+from retraining.services import (
+    rollout_approve,
+    rollout_check,
+    rollout_moves,
+    rollout_pause,
+    rollout_policy_change,
+    rollout_resume,
+    rollout_roll_back,
+    rollout_start,
+    rollouts_check,
+)
+from tests.bundles import WORDS, tiny_bundle
+from tests.retraining.rollouts import answers_make
+
+pytestmark = pytest.mark.django_db
+MIA = Actor(ref="user:1", name="mia")
+Status = Rollout.Status
+
+
+@pytest.fixture(autouse=True)
+def _told(monkeypatch: pytest.MonkeyPatch, settings: LazySettings, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path / "data"
+    engine.forget()
+    monkeypatch.setattr(current_app, "send_task", Mock())
+
+
+Made = Callable[[str], ModelVersion]
+
+
+@pytest.fixture
+def made(project: Project, tmp_path: Path) -> Made:
+    """Tiny versions of the project, each with a word of its own."""
+
+    def make(name: str) -> ModelVersion:
+        bundle = tiny_bundle(tmp_path / name, {**WORDS, name: "B-geo"}, f1=0.9)
+        return version_register(path=bundle, name=name, project=project, actor=SYSTEM)
+
+    return make
+
+
+@pytest.fixture
+def old(project: Project, made: Made) -> ModelVersion:
+    """The champion."""
+    version = made("old")
+    deployment_set(project=project, slot="champion", version=version, actor=SYSTEM, reason="a start")
+    return version
+
+
+@pytest.fixture
+def new(made: Made, old: ModelVersion) -> ModelVersion:
+    """A version that might be better."""
+    return made("new")
+
+
+def plan(project: Project, **values: Any) -> None:
+    """A policy in which a step takes 100 answers and no time."""
+    quick = {"min_samples": 100, "min_seconds": 0, "watch_seconds": 0} | values
+    rollout_policy_change(project=project, actor=MIA, **quick)
+
+
+def begun(project: Project, version: ModelVersion, **values: Any) -> Rollout:
+    """A rollout at its first step, begun ten minutes ago."""
+    plan(project, **values)
+    return backdated(rollout_start(project=project, version=version, actor=MIA, reason="better on pests"))
+
+
+def backdated(rollout: Rollout) -> Rollout:
+    """Its present step began ten minutes ago."""
+    ago = timezone.now() - timedelta(minutes=10)
+    Rollout.objects.filter(pk=rollout.pk).update(started_at=ago, step_started_at=ago)
+    rollout.refresh_from_db()
+    return rollout
+
+
+def looked(rollout: Rollout) -> Rollout:
+    rollouts_check()
+    rollout.refresh_from_db()
+    return rollout
+
+
+def shadowed(rollout: Rollout, *, compared: int = 200, agreement: float = 0.9, **more: Any) -> None:
+    """What the shadow has read so far."""
+    now = timezone.now()
+    ShadowTest.objects.update_or_create(
+        project=rollout.project,
+        champion=rollout.champion,
+        shadow=rollout.version,
+        ended_at=None,
+        defaults={
+            "read_until": now,
+            "compared": compared,
+            "identical": 0,
+            "agreement_sum": compared * agreement,
+            **more,
+        },
+    )
+
+
+def served(rollout: Rollout, *, count: int = 150, **more: Any) -> None:
+    """What both arms answered in this step."""
+    answers_make(rollout.project, rollout.champion, "champion", count)
+    slot = "champion" if rollout.share == 100 else "challenger"
+    answers_make(rollout.project, rollout.version, slot, count, **more)
+
+
+def slots(project: Project) -> dict[str, str]:
+    found = Deployment.objects.filter(project=project).select_related("version")
+    return {one.slot: str(one.version) for one in found}
+
+
+def actions() -> list[str]:
+    found = AuditEvent.objects.filter(action__startswith="rollout.").order_by("number")
+    return list(found.values_list("action", flat=True))
+
+
+def test_a_good_version_goes_from_the_shadow_to_all_callers_by_itself(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    rollout = begun(project, new, steps=[0, 5, 50, 100])
+    assert slots(project) == {"champion": "old@1", "shadow": "new@1"}
+    shadowed(rollout)
+    for share in (5.0, 50.0):
+        rollout = looked(rollout)
+        assert (rollout.status, rollout.share) == (Status.ACTIVE, share)
+        assert slots(project) == {"champion": "old@1", "challenger": "new@1"}
+        assert shares_in(project) == {"challenger": share, "champion": 100 - share}
+        served(backdated(rollout))
+    rollout = looked(rollout)
+    assert (rollout.status, rollout.share) == (Status.ACTIVE, 100.0)
+    assert slots(project) == {"champion": "new@1"}
+    rollout = looked(rollout)
+    assert rollout.status == Status.DONE
+    assert rollout.ended_at
+    assert actions() == ["rollout.start", *["rollout.advance"] * 3, "rollout.finish"]
+    last = rollout.events.filter(kind="advance").last()
+    assert last is not None
+    assert (last.share_before, last.share) == (50.0, 100.0)
+    assert {one["code"] for one in last.findings} >= {"error_rate", "p95_ms", "samples", "label_drift"}
+
+
+def test_it_waits_and_says_why(project: Project, old: ModelVersion, new: ModelVersion) -> None:
+    rollout = begun(project, new)
+    shadowed(rollout, compared=30)
+    rollout = looked(rollout)
+    assert (rollout.status, rollout.share) == (Status.ACTIVE, 0.0)
+    assert "30 of 100 comparisons" in rollout.waits_for
+    assert rollout.seconds_left == pytest.approx(70 / (30 / 600), rel=0.1)
+    assert rollout.checked_at
+    assert actions() == ["rollout.start"]
+
+
+@pytest.mark.parametrize(
+    ("share", "worse", "code"),
+    [
+        (5, {"latency_ms": 900.0}, "p95_ms"),
+        (5, {"confidence": 0.3}, "low_confidence"),
+        (5, {"uncertainty": 0.8}, "low_confidence"),
+        (5, {"label": "pest"}, "label_drift"),
+        (100, {"latency_ms": 900.0}, "p95_ms"),
+        (100, {"uncertainty": 0.8}, "low_confidence"),
+    ],
+)
+def test_a_worse_version_comes_back_by_itself(
+    project: Project, old: ModelVersion, new: ModelVersion, share: int, worse: dict[str, Any], code: str
+) -> None:
+    rollout = begun(project, new, steps=[share, 100] if share < 100 else [100], watch_seconds=3600)
+    if share == 100:
+        answers_make(project, old, "champion", 150, at=rollout.step_started_at - timedelta(seconds=1))
+        Rollout.objects.update(started_at=rollout.step_started_at - timedelta(minutes=5))
+    served(rollout, **worse)
+    rollout = looked(rollout)
+    assert rollout.status == Status.ROLLED_BACK
+    assert slots(project) == {"champion": "old@1"}
+    event = rollout.events.get(kind="roll_back")
+    assert code in [one["code"] for one in event.findings if one["state"] == "broken"]
+    assert event.reason == rollout.outcome
+    audited = AuditEvent.objects.get(action="rollout.roll_back")
+    assert (audited.actor, audited.reason) == ("system", event.reason)
+
+
+def test_answers_that_it_owed_take_it_back(project: Project, old: ModelVersion, new: ModelVersion) -> None:
+    rollout = begun(project, new, steps=[5, 100])
+    ArmFailure.objects.create(project=project, version=new, slot="challenger", kind="unsound", count=4)
+    rollout = looked(rollout)
+    assert rollout.status == Status.ROLLED_BACK
+    assert "100 % of the answers failed (4 of 4" in rollout.outcome
+
+
+def test_a_bundle_that_a_process_refused_takes_it_back(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    rollout = begun(project, new, steps=[5, 100])
+    ArmFailure.objects.create(
+        project=project, version=new, slot="challenger", kind="refused", count=1, reason="bundle_changed"
+    )
+    assert looked(rollout).status == Status.ROLLED_BACK
+
+
+def test_a_shadow_that_contradicts_the_champion_answers_nobody(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    rollout = begun(project, new)
+    shadowed(rollout, agreement=0.1)
+    rollout = looked(rollout)
+    assert rollout.status == Status.ROLLED_BACK
+    assert slots(project) == {"champion": "old@1"}
+    assert "agrees with the champion to 10 %" in rollout.outcome
+
+
+def test_failures_of_the_step_before_are_not_held_against_this_one(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    rollout = begun(project, new, steps=[5, 100])
+    before = rollout.step_started_at - timedelta(minutes=1)
+    ArmFailure.objects.create(
+        project=project, version=new, slot="challenger", kind="unsound", count=9, at=before
+    )
+    assert looked(rollout).status == Status.ACTIVE
+
+
+def test_answers_of_files_and_of_others_are_not_counted(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    rollout = begun(project, new, steps=[5, 100])
+    answers_make(project, new, "challenger", 150, latency_ms=900.0, request_id="job-1")
+    answers_make(project, new, "", 150, latency_ms=900.0)
+    rollout = looked(rollout)
+    assert rollout.status == Status.ACTIVE
+    assert "0 of 100 answers" in rollout.waits_for
+
+
+def test_the_last_step_waits_for_approval_where_the_policy_says_so(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    rollout = begun(project, new, steps=[0, 10, 100], approval="last")
+    shadowed(rollout)
+    rollout = backdated(looked(rollout))
+    assert rollout.share == 10
+    served(rollout)
+    rollout = looked(looked(rollout))
+    assert (rollout.status, rollout.share) == (Status.WAITING, 10.0)
+    assert actions().count("rollout.ask") == 1
+    with pytest.raises(RolloutMoved):
+        rollout_approve(rollout=rollout, actor=MIA, expected_generation=rollout.generation - 1)
+    rollout = rollout_approve(
+        rollout=rollout, actor=MIA, reason="looks good", expected_generation=rollout.generation
+    )
+    assert (rollout.status, rollout.share) == (Status.ACTIVE, 100.0)
+    assert slots(project) == {"champion": "new@1"}
+    assert actions()[-2:] == ["rollout.approve", "rollout.advance"]
+    with pytest.raises(NothingToApprove):
+        rollout_approve(rollout=rollout, actor=MIA)
+
+
+def test_each_step_waits_for_approval_where_the_policy_says_so(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    rollout = begun(project, new, approval="each")
+    shadowed(rollout)
+    rollout = looked(rollout)
+    assert (rollout.status, rollout.share) == (Status.WAITING, 0.0)
+    assert rollout_approve(rollout=rollout, actor=MIA).share == 5
+
+
+def test_a_paused_one_stays_and_still_comes_back(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    rollout = begun(project, new, steps=[5, 100])
+    served(rollout)
+    rollout_pause(rollout=rollout, actor=MIA, reason="a holiday")
+    rollout = looked(rollout)
+    assert (rollout.status, rollout.share) == (Status.PAUSED, 5.0)
+    rollout_resume(rollout=rollout, actor=MIA)
+    rollout_pause(rollout=rollout, actor=MIA, reason="another one")
+    ArmFailure.objects.create(project=project, version=new, slot="challenger", kind="unsound", count=90)
+    assert looked(rollout).status == Status.ROLLED_BACK
+    assert actions()[1:] == ["rollout.pause", "rollout.resume", "rollout.pause", "rollout.roll_back"]
+
+
+@pytest.mark.parametrize("share", [0, 25, 100])
+def test_a_person_takes_it_back_at_any_step(
+    project: Project, old: ModelVersion, new: ModelVersion, share: int
+) -> None:
+    rollout = begun(project, new, steps=[share, 100] if share < 100 else [100])
+    with pytest.raises(ReasonRequired):
+        rollout_roll_back(rollout=rollout, actor=MIA, reason=" ")
+    rollout = rollout_roll_back(rollout=rollout, actor=MIA, reason="a caller complained")
+    assert (rollout.status, rollout.outcome) == (Status.ROLLED_BACK, "a caller complained")
+    assert slots(project) == {"champion": "old@1"}
+    for act in (rollout_pause, rollout_resume, rollout_roll_back):
+        with pytest.raises(RolloutOver):
+            act(rollout=rollout, actor=MIA, reason="again")
+
+
+def test_two_at_once_are_refused(project: Project, old: ModelVersion, new: ModelVersion, made: Made) -> None:
+    begun(project, new)
+    with pytest.raises(TrafficBusy, match="new@1 is being rolled out"):
+        rollout_start(project=project, version=made("third"), actor=MIA, reason="better still")
+    assert Rollout.objects.count() == 1
+
+
+def test_a_slot_that_somebody_uses_is_not_taken(
+    project: Project, old: ModelVersion, new: ModelVersion, made: Made
+) -> None:
+    deployment_set(project=project, slot="challenger", version=made("third"), actor=MIA, reason="mine")
+    with pytest.raises(TrafficBusy, match="third@1 stands in the slot challenger"):
+        rollout_start(project=project, version=new, actor=MIA, reason="better")
+    assert not Rollout.objects.exists()
+    assert slots(project) == {"champion": "old@1", "challenger": "third@1"}
+
+
+def test_a_version_that_stands_in_the_shadow_already_is_taken_from_there(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    deployment_set(project=project, slot="shadow", version=new, actor=MIA, reason="to see")
+    rollout = begun(project, new)
+    assert slots(project)["shadow"] == "new@1"
+    assert not rollout_moves.moved_by_hand(rollout)
+
+
+def test_the_champion_itself_is_not_rolled_out(project: Project, old: ModelVersion) -> None:
+    with pytest.raises(AlreadyChampion):
+        rollout_start(project=project, version=old, actor=MIA, reason="again")
+
+
+def test_it_never_fights_with_a_person(
+    project: Project, old: ModelVersion, new: ModelVersion, made: Made
+) -> None:
+    rollout = begun(project, new, steps=[5, 100])
+    deployment_share(project=project, slot="challenger", share=30, actor=MIA, reason="faster")
+    rollout = looked(rollout)
+    assert rollout.status == Status.STOPPED
+    assert rollout.outcome == "somebody moved the slot challenger meanwhile"
+    assert shares_in(project) == {"challenger": 30.0, "champion": 70.0}
+
+    deployment_clear(project=project, slot="challenger", actor=MIA, reason="enough")
+    rollout = begun(project, new, steps=[5, 100])
+    third = made("third")
+    generation = Deployment.objects.get(slot="champion").generation
+    version_promote(
+        project=project, version=third, expected_generation=generation, actor=MIA, reason="best of all"
+    )
+    rollout = looked(rollout)
+    assert rollout.status == Status.STOPPED
+    # What only the rollout had put there is put back; what the person did stays.
+    assert slots(project) == {"champion": "third@1"}
+
+
+def test_a_slot_filled_by_hand_stops_it_at_its_next_step(
+    project: Project, old: ModelVersion, new: ModelVersion, made: Made
+) -> None:
+    rollout = begun(project, new)
+    shadowed(rollout)
+    deployment_set(project=project, slot="challenger", version=made("third"), actor=MIA, reason="mine")
+    rollout = looked(rollout)
+    assert (rollout.status, rollout.share) == (Status.STOPPED, 0.0)
+    assert slots(project) == {"champion": "old@1", "challenger": "third@1"}
+
+
+def test_where_other_slots_leave_too_little_it_waits_and_says_so(
+    project: Project, old: ModelVersion, new: ModelVersion, made: Made
+) -> None:
+    deployment_set(project=project, slot="speed", version=made("quick"), actor=MIA, reason="mine")
+    deployment_share(project=project, slot="speed", share=80, actor=MIA, reason="mine")
+    rollout = begun(project, new, steps=[5, 50, 100])
+    served(rollout)
+    rollout = looked(rollout)
+    assert (rollout.status, rollout.share) == (Status.ACTIVE, 5.0)
+    assert "The other slots have 80 % of the callers" in rollout.waits_for
+    assert shares_in(project)["challenger"] == 5
+
+
+def test_a_kill_in_the_middle_of_a_step_leaves_what_was_before(
+    project: Project, old: ModelVersion, new: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout = begun(project, new, steps=[5, 100])
+    served(rollout)
+    with monkeypatch.context() as patched:
+        patched.setattr(rollout_moves, "change", killed)
+        with pytest.raises(Killed):
+            rollout_check(rollout_id=rollout.pk)
+    assert slots(project) == {"champion": "old@1", "challenger": "new@1"}
+    rollout = looked(rollout)
+    assert rollout.share == 100
+    assert actions().count("rollout.advance") == 1
+
+
+def test_a_policy_leads_to_all_callers(project: Project) -> None:
+    from django.core.exceptions import ValidationError
+
+    for steps in ([], [5, 50], [5, 5, 100], [50, 5, 100], [0, 120]):
+        with pytest.raises(ValidationError):
+            rollout_policy_change(project=project, actor=MIA, steps=steps)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_look_at_once_move_it_once(project: Project, old: ModelVersion, new: ModelVersion) -> None:
+    rollout = begun(project, new, steps=[5, 25, 100])
+    served(rollout)
+    barrier = threading.Barrier(3)
+
+    def look() -> None:
+        try:
+            barrier.wait()
+            rollouts_check()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rollout.refresh_from_db()
+    assert rollout.share == 25
+    assert actions() == ["rollout.start", "rollout.advance"]
+
+
+class Killed(BaseException):
+    """A process that ends here."""
+
+
+def killed(*_: Any, **__: Any) -> None:
+    raise Killed
