@@ -227,6 +227,24 @@ def test_a_rolling_restart_fails_no_request(served: Served) -> None:
     assert traffic.failed() == []
 
 
+def test_a_restart_while_web_processes_still_start_fails_no_request(served: Served) -> None:
+    before = served.workers()
+    for worker in before:
+        os.kill(worker.pid, signal.SIGKILL)
+    wait_for(lambda: len(served.workers()) == 2 and not set(before) & set(served.workers()), "new ones")
+    starting = {worker.pid for worker in served.workers()}
+    served.site.webs[0].send_signal(signal.SIGHUP)
+    with Traffic(served.port, served.key, callers=12, keeps_open=False) as traffic:
+        wait_for(
+            lambda: len(served.workers()) == 2 and not starting & {one.pid for one in served.workers()},
+            "newer web processes",
+            seconds=60,
+        )
+        renewed = time.time()
+        wait_for(lambda: len(traffic.served(sent_after=renewed)) > 20, "answers", seconds=30)
+    assert traffic.failed() == []
+
+
 def test_answers_that_are_under_way_at_the_end_are_finished(served: Served) -> None:
     port = served.site.web_start()
     web = served.site.webs.pop()
