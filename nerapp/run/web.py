@@ -123,8 +123,8 @@ def main() -> int:
 def _load(server: int, application: str) -> Any:
     """What a web process serves. It dies with the server: else it would serve on beside the next one."""
     die_with(server)
-    # Until granian listens to it here, too. The server's own handler, which a fork inherits, does nothing in a
-    # process that is still loading: it would serve on, and be killed in the middle of answers after the grace.
+    # Until granian listens to it here, too. The server's own handler, which a fork inherits, does nothing in
+    # a process that still loads: it would serve on, and be killed in the middle of answers after the grace.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     module, _, name = application.partition(":")
     return getattr(importlib.import_module(module), name)
