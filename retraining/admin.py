@@ -57,8 +57,9 @@ def verdict_words(run: TrainingRun) -> str:
     """The verdict in a few words, or where the run is."""
     if run.verdict is None:
         return ""
-    gain = f"{100 * run.verdict['difference']:+.1f} points"
-    return f"passed the gate, {gain}" if run.verdict["passed"] else f"refused by the gate, {gain}"
+    difference = run.verdict["difference"]
+    gain = "" if difference is None else f", {100 * difference:+.1f} points"
+    return f"{'passed' if run.verdict['passed'] else 'refused by'} the gate{gain}"
 
 
 class StartForm(forms.Form):

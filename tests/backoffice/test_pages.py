@@ -21,6 +21,8 @@ from inference.models import ModelVersion
 from inference.selectors import deployment_of
 from inference.services import version_register
 from labeling.models import Task
+from ner.errors import BundleNotFinite
+from ner.gate import refuse_bundle
 from nerapp.templatetags.look import label_classes
 from retraining.models import RetrainPolicy, TrainingRun, TrainingRunEvent
 from retraining.services import run_queue
@@ -381,6 +383,21 @@ def test_label_colours_repeat_with_another_underline_after_twelve() -> None:
     assert label_classes(0) == "hue-0 pattern-0"
     assert label_classes(12) == "hue-0 pattern-1"
     assert label_classes(49) == "hue-1 pattern-0"
+
+
+def test_a_candidate_that_nobody_could_compare_is_shown_without_numbers(
+    office: Client, run: TrainingRun
+) -> None:
+    verdict = refuse_bundle(BundleNotFinite(path="", problem="word in model.onnx")).to_json()
+    TrainingRun.objects.filter(pk=run.pk).update(verdict=verdict)
+    for name, pk in [
+        ("retraining_trainingrun_change", run.pk),
+        ("inference_modelversion_change", run.candidate_id),
+    ]:
+        page = text(office, name, pk)
+        assert "Refused by the gate </p>" in page
+        assert "The bundle cannot be served (bundle_not_finite): word in model.onnx." in page
+    assert "refused by the gate<" in text(office, "inference_modelversion_changelist")
 
 
 def test_a_versions_page_tells_its_live_quality(
