@@ -59,13 +59,16 @@ def live_f1(
 
 
 def reviews_needed(estimate: Estimate, half_width: float = 0.02) -> int | None:
-    """About how many more texts narrow the interval to this much on either side.
+    """About how many more texts narrow the interval to this much on either side, in round numbers.
 
     None while too few were reviewed to tell; 0 where it is as narrow already.
     """
     if (estimate.low, estimate.high) == (0.0, 1.0):
         return None
-    return max(ceil(estimate.documents * ((estimate.half_width / half_width) ** 2 - 1)), 0)
+    more = max(estimate.documents * ((estimate.half_width / half_width) ** 2 - 1), 0.0)
+    # Two digits: a third one would claim to know more than anybody does.
+    unit: int = 10 ** max(len(str(ceil(more))) - 2, 0)
+    return ceil(more / unit - 1e-9) * unit
 
 
 def _interval(

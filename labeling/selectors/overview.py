@@ -14,9 +14,9 @@ from django.db.models.functions import Coalesce, Left
 from django.utils import timezone
 
 from corpus.models import Project
-from feedback.models import Correction, SpanDecision, Stratum
-from feedback.selectors import Scope, decisions_counted, reviews_counted, today
-from inference.models import Deployment
+from feedback.models import Correction, QualityEstimate, SpanDecision, Stratum
+from feedback.selectors import Scope, decisions_counted, quality_newest, reviews_counted, today
+from inference.models import Deployment, ModelVersion
 from labeling.models import Tally, Task
 from labeling.selectors.queue import EXCERPT
 from ner.intervals import Share
@@ -69,6 +69,7 @@ class Quality:
     kept: Share
     random_kept: Share
     random_found: Share
+    live: QualityEstimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +187,9 @@ def pace_of(*, project: Project) -> Pace:
     )
 
 
-def quality_of(*, project: Project, version_id: int) -> Quality:
+def quality_of(*, project: Project, version: ModelVersion) -> Quality:
     """What people left of a version's spans in the last four weeks."""
-    scope = Scope(project, since=today() - QUALITY, version_id=version_id)
+    scope = Scope(project, since=today() - QUALITY, version_id=version.pk)
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for row in decisions_counted(scope=scope, by=("stratum", "decision")):
         counts[row["stratum"], row["decision"]] += row["spans"]
@@ -203,6 +204,7 @@ def quality_of(*, project: Project, version_id: int) -> Quality:
         kept=Share(count([Kind.ACCEPT], *strata), count(_MACHINE, *strata)),
         random_kept=Share(kept_at_random, count(_MACHINE, Stratum.RANDOM)),
         random_found=Share(kept_at_random, count(human, Stratum.RANDOM)),
+        live=quality_newest(project, version),
     )
 
 

@@ -32,7 +32,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         "strata": strata_waiting(project=found),
         "pace": pace_of(project=found),
         "champion": champion,
-        "quality": quality_of(project=found, version_id=champion.version_id) if champion else None,
+        "quality": quality_of(project=found, version=champion.version) if champion else None,
         "unsure": unsure_of(project=found),
         "labels": labels,
         "hues": {label.name: label.hue for label in labels},

@@ -14,10 +14,10 @@ from django.utils import timezone
 from audit.services import SYSTEM
 from corpus.models import Project
 from corpus.services import LabelDraft, document_store, membership_set, project_create
-from feedback.models import Correction, Stratum
+from feedback.models import Correction, QualityEstimate, Stratum
 from feedback.selectors import Scope
 from feedback.selectors.edits import boundary_moves, decision_examples, surfaces_edited
-from feedback.services import summary_update
+from feedback.services import quality_estimate, summary_update
 from inference.models import Deployment, ModelVersion, Prediction
 from labeling.insights import confusion_of, insights_of, label_rows, reliability_of
 from labeling.models import Task
@@ -297,7 +297,7 @@ def test_home_tells_live_quality_by_random_checks_alone(
         stratum=Stratum.RANDOM,
         spans=[ADA, {**LONDON, "label": "org"}, {"start": 13, "end": 18, "label": "eve"}],
     )
-    found = quality_of(project=project, version_id=champion.pk)
+    found = quality_of(project=project, version=champion)
     assert (found.kept.part, found.kept.whole) == (3 + 2, 12)
     assert (found.random_kept.part, found.random_kept.whole) == (2, 3)
     assert (found.random_found.part, found.random_found.whole) == (2, 3)
@@ -305,6 +305,15 @@ def test_home_tells_live_quality_by_random_checks_alone(
     assert "66.7 %" in page
     assert "41.7 %" in page
     assert "(20.8–93.9)" in page
+    assert "F1 of live answers" not in page, "nothing was estimated yet"
+    quality_estimate(project=project)
+    page = " ".join(anas.get("/projects/orchard/").content.decode().split())
+    assert "F1 of live answers" in page
+    assert "(0.0–100.0)" in page, "one text tells nothing"
+    assert "1 random check" in page
+    QualityEstimate.objects.filter(label="").update(f1=0.8, low=0.75, high=0.85, documents=400)
+    page = " ".join(anas.get("/projects/orchard/").content.decode().split())
+    assert "known to ±2 points after 2,100 more random checks" in page
 
 
 def test_home_names_what_the_model_is_unsure_of(review: Review, project: Project, anas: Client) -> None:
@@ -352,7 +361,7 @@ def test_a_promotion_begins_a_new_account_of_quality(
     newer = ModelVersion.objects.create(
         name="tiny", number=2, family="baseline", origin="bundled", sha256="y"
     )
-    assert not quality_of(project=project, version_id=newer.pk).kept
+    assert not quality_of(project=project, version=newer).kept
 
 
 def test_the_list_of_projects_tells_what_waits_and_what_you_did_by_few_queries(
