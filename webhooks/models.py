@@ -21,6 +21,11 @@ class EventKind(models.TextChoices):
     CORRECTION = "correction.created", _("A correction was stored")
     PROMOTED = "model.promoted", _("Another model version became champion")
     TRAINED = "training.finished", _("A training ended")
+    JUDGED = "gate.judged", _("The gate judged a candidate")
+    ROLLOUT_STEP = "rollout.step", _("A rollout went on, waits or ended")
+    ROLLED_BACK = "rollout.rolled_back", _("A rollout was taken back")
+    EXPERIMENT_ENDED = "experiment.ended", _("An experiment ended")
+    DRIFTED = "drift.detected", _("Texts drifted from those of the training")
 
 
 #: What `webhook_test` sends: to every webhook, whatever it has chosen.

@@ -243,6 +243,7 @@ class _Execution:
                 chain=run.project.slug,
                 data={
                     "run": run.pk,
+                    "candidate": str(candidate),
                     "passed": decision["passed"],
                     "difference": decision["difference"],
                     "refused": [r["code"] for r in decision["reasons"] if not r["passed"]],

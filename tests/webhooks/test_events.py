@@ -158,6 +158,72 @@ def test_the_end_of_a_training_is_told_good_or_bad(webhook: Webhook, project: Pr
     ]
 
 
+def test_what_becomes_of_a_candidate_is_told_in_ids_and_numbers(webhook: Webhook, project: Project) -> None:
+    p95 = {"code": "p95_ms", "state": "broken", "words": "slow on “Ada”", "value": 0.2, "limit": 0.05}
+    fine = {"code": "error_rate", "state": "met", "words": "fine", "value": 0.0, "limit": 0.01}
+    rollout = {"version": "orchard@2", "champion": "orchard@1", "status": "active", "share_before": 5.0}
+    with transaction.atomic():
+        for action, subject, data in (
+            (
+                "gate.judge",
+                "inference.modelversion:9",
+                {"run": 7, "candidate": "orchard@2", "passed": False, "difference": -0.1, "refused": ["f1"]},
+            ),
+            ("rollout.approve", "retraining.rollout:3", rollout | {"share": 5.0}),
+            ("rollout.advance", "retraining.rollout:3", rollout | {"share": 10.0, "next_share": 25.0}),
+            ("rollout.roll_back", "retraining.rollout:3", rollout | {"share": 0.0, "findings": [fine, p95]}),
+            ("experiment.end", "retraining.experiment:4", {"outcome": "win", "winner": "orchard@2"}),
+            (
+                "drift.found",
+                "retraining.driftreport:5",
+                {"version": "orchard@1", "texts": 200, "drifted": {"unknown_words": [0.4, 0.1]}},
+            ),
+        ):
+            event_record(
+                action=action,
+                actor=SYSTEM,
+                subject=subject,
+                chain=project.slug,
+                reason="because Ada said so",
+                data=data,
+            )
+    events_take(webhook=webhook)
+    assert [(kind, data | {"project": None}) for kind, data in told(webhook)] == [
+        (kind, {"project": None, **data})
+        for kind, data in (
+            (
+                "gate.judged",
+                {"run": 7, "candidate": "orchard@2", "passed": False, "difference": -0.1, "refused": ["f1"]},
+            ),
+            (
+                "rollout.step",
+                {"rollout": 3, "change": "advance", **rollout, "share": 10.0, "next_share": 25.0},
+            ),
+            (
+                "rollout.rolled_back",
+                {
+                    "rollout": 3,
+                    "version": "orchard@2",
+                    "champion": "orchard@1",
+                    "share_before": 5.0,
+                    "broken": [{"code": "p95_ms", "value": 0.2, "limit": 0.05}],
+                },
+            ),
+            ("experiment.ended", {"experiment": 4, "outcome": "win", "winner": "orchard@2"}),
+            (
+                "drift.detected",
+                {
+                    "report": 5,
+                    "version": "orchard@1",
+                    "texts": 200,
+                    "drifted": {"unknown_words": [0.4, 0.1]},
+                },
+            ),
+        )
+    ]
+    assert "Ada" not in json.dumps(told(webhook)), "why is a person's own words"
+
+
 def test_an_unsure_answer_to_a_caller_is_told(webhook: Webhook, answer: Callable[..., Prediction]) -> None:
     listening_since(webhook, ago=timedelta(hours=1))
     unsure = answer(0.9, 0.31, None)

@@ -62,6 +62,43 @@ def _trained(event: AuditEvent) -> Data:
     }
 
 
+def _judged(event: AuditEvent) -> Data:
+    told = ("run", "candidate", "passed", "difference", "refused")
+    return {name: event.data.get(name) for name in told}
+
+
+def _moved_on(event: AuditEvent) -> Data:
+    told = ("version", "champion", "status", "share_before", "share", "next_share")
+    return {
+        "rollout": int(_id_in(event.subject)),
+        "change": event.action.partition(".")[2],
+        **{name: event.data.get(name) for name in told},
+    }
+
+
+def _taken_back(event: AuditEvent) -> Data:
+    broken = [found for found in event.data.get("findings", ()) if found["state"] == "broken"]
+    return {
+        "rollout": int(_id_in(event.subject)),
+        **{name: event.data.get(name) for name in ("version", "champion", "share_before")},
+        "broken": [{name: found[name] for name in ("code", "value", "limit")} for found in broken],
+    }
+
+
+def _concluded(event: AuditEvent) -> Data:
+    return {
+        "experiment": int(_id_in(event.subject)),
+        **{name: event.data.get(name) for name in ("outcome", "winner")},
+    }
+
+
+def _drifted(event: AuditEvent) -> Data:
+    return {
+        "report": int(_id_in(event.subject)),
+        **{name: event.data.get(name) for name in ("version", "texts", "drifted")},
+    }
+
+
 #: Which audit events are told, as what, and which of their data: ids and numbers only, or None if not.
 TOLD: dict[str, tuple[EventKind, Callable[[AuditEvent], Data | None]]] = {
     "correction.submit": (EventKind.CORRECTION, _corrected),
@@ -70,6 +107,15 @@ TOLD: dict[str, tuple[EventKind, Callable[[AuditEvent], Data | None]]] = {
     "deployment.set": (EventKind.PROMOTED, _promoted),
     "run.finish": (EventKind.TRAINED, _trained),
     "run.fail": (EventKind.TRAINED, _trained),
+    "gate.judge": (EventKind.JUDGED, _judged),
+    # Not what a person approved: the step that follows is told.
+    **{
+        f"rollout.{change}": (EventKind.ROLLOUT_STEP, _moved_on)
+        for change in ("start", "advance", "ask", "pause", "resume", "stop", "finish")
+    },
+    "rollout.roll_back": (EventKind.ROLLED_BACK, _taken_back),
+    "experiment.end": (EventKind.EXPERIMENT_ENDED, _concluded),
+    "drift.found": (EventKind.DRIFTED, _drifted),
 }
 
 
