@@ -36,6 +36,7 @@ from inference.errors import DeploymentMoved
 from inference.models import Deployment, Evaluation, ModelVersion
 from inference.selectors import deployment_of
 from inference.services import deployment_set, version_promote
+from nerapp.drift_page import DriftReportAdmin  # noqa: F401  (importing registers it)
 from nerapp.slot_admin import PROMOTE, generation_sent
 from nerapp.version_page import (
     deployments_of,

@@ -49,6 +49,7 @@ GROUPS: tuple[tuple[StrPromise | str, tuple[str, ...]], ...] = (
             "retraining.RetrainPolicy",
             "retraining.RetrainDecision",
             "retraining.TrainingSet",
+            "retraining.DriftReport",
         ),
     ),
     (_("Webhooks"), ("webhooks.Webhook", "webhooks.Delivery")),

@@ -348,6 +348,7 @@ class BarsChart:
     right: float
     bottom: float
     is_small: bool
+    along: str
 
 
 def bars_chart(
@@ -358,8 +359,9 @@ def bars_chart(
     width: int = 640,
     height: int = 200,
     is_small: bool = False,
+    along: str = "",
 ) -> BarsChart:
-    """`names` are (series, name); each group is (name, one count per series)."""
+    """`names` are (series, name); each group is (name, one count per series): a time, or `along`."""
     left, right, top, bottom = (8 if is_small else 44), width - 8, 14, height - 22
     highest = max((value for _, values in groups for value in values), default=0)
     step = max(_round_step(highest or 1.0), 1.0)
@@ -408,6 +410,7 @@ def bars_chart(
         right=right,
         bottom=bottom,
         is_small=is_small,
+        along=along or _("When"),
     )
 
 

@@ -127,6 +127,7 @@ _OWN = {
     "models_read": {"404": "Nothing here."},
     "models_comparison": {"404": "One of the versions is not there."},
     "quality_read": {"404": "Unknown model."},
+    "drift_read": {"404": "No such report."},
     "metrics": {"404": "Nothing here for callers who are no operators."},
     "import_start": {
         "409": "The same file is being imported at this moment.",

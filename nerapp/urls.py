@@ -18,6 +18,7 @@ urlpatterns = [
     path("api/v1/", include("inference.urls")),
     path("api/v1/", include("feedback.urls")),
     path("api/v1/", include("labeling.api.urls")),
+    path("api/v1/", include("retraining.urls")),
     path("api/v1/live", LiveView.as_view(), name="live"),
     path("api/v1/ready", ReadyView.as_view(), name="ready"),
     path("api/v1/health", HealthView.as_view(), name="health"),

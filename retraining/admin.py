@@ -248,11 +248,16 @@ class RetrainPolicyAdmin(ProjectRows):
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("project", "enabled")}),
         (
-            "When to retrain",
+            _("When to retrain"),
             {"fields": ("new_corrections", "quiet_seconds", "max_quiet_wait_seconds", "max_age_days")},
         ),
         (
-            "What the gate asks of a candidate",
+            _("When to retrain on fewer corrections"),
+            {"fields": ("early_corrections", "max_f1_drop", "on_drift", "nightly_hour")},
+        ),
+        (_("How often at most"), {"fields": ("max_runs_per_day",)}),
+        (
+            _("What the gate asks of a candidate"),
             {
                 "fields": (
                     "must_be_better",

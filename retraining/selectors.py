@@ -59,10 +59,9 @@ def policy_of(*, project: Project) -> RetrainPolicy:
     return RetrainPolicy.objects.filter(project=project).first() or RetrainPolicy(project=project)
 
 
-def drift_reports_visible(user: User | AnonymousUser) -> QuerySet[DriftReport]:
-    """The drift reports of the projects that a person may see, newest first."""
-    reports = DriftReport.objects.filter(project__in=projects_visible(user))
-    return reports.select_related("project", "version", "reference")
+def drift_reports_of(project: Project) -> QuerySet[DriftReport]:
+    """The drift reports of a project, newest first."""
+    return DriftReport.objects.filter(project=project).select_related("version", "reference")
 
 
 def drift_newest(*, project: Project, version: ModelVersion) -> DriftReport | None:

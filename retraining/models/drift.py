@@ -72,6 +72,8 @@ class DriftReport(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name = _("drift report")
+        verbose_name_plural = _("drift reports")
         ordering = ["-created_at", "-id"]
         indexes = [models.Index(fields=["project", "-created_at"], name="drift_report_newest_first")]
 

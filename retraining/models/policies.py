@@ -38,6 +38,44 @@ class RetrainPolicy(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(3650)],
         help_text=_("Retrain when the champion is older and there is anything new."),
     )
+    early_corrections = models.PositiveIntegerField(
+        _("corrections on an alarm"),
+        default=20,
+        db_default=20,
+        validators=[MinValueValidator(1)],
+        help_text=_("An alarm or the night starts a training on this many already."),
+    )
+    max_f1_drop = models.FloatField(
+        _("alarm when F1 falls by"),
+        default=0.02,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text=_(
+            "Alarm: the whole interval of the live F1 lies below the exam's F1 by more than this. "
+            "Empty for no such alarm."
+        ),
+    )
+    on_drift = models.BooleanField(
+        _("alarm on drift"),
+        default=True,
+        db_default=True,
+        help_text=_("Alarm: the newest texts are unlike those that the champion was trained on."),
+    )
+    nightly_hour = models.PositiveSmallIntegerField(
+        _("nightly from"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(23)],
+        help_text=_("Retrain each night from this hour on (0 to 23). Empty for no such training."),
+    )
+    max_runs_per_day = models.PositiveIntegerField(
+        _("trainings a day at most"),
+        default=12,
+        db_default=12,
+        validators=[MinValueValidator(1)],
+        help_text=_('No more trainings start by themselves in 24 hours. "Retrain now" is always possible.'),
+    )
     must_be_better = models.BooleanField(
         default=True, help_text=_("Otherwise: not worse by more than the margin.")
     )

@@ -32,7 +32,15 @@ from inference.models import (
 )
 from inference.services import api_key_create
 from labeling.models import Assignment, Task
-from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun, TrainingSet
+from ner.drift import Profile
+from retraining.models import (
+    DriftReference,
+    DriftReport,
+    RetrainDecision,
+    RetrainPolicy,
+    TrainingRun,
+    TrainingSet,
+)
 from tests.backoffice.conftest import staff
 from webhooks.models import Delivery, EventKind, Webhook
 from webhooks.services import webhook_create, webhook_test
@@ -54,6 +62,7 @@ PAGES = (
     RetrainPolicy,
     RetrainDecision,
     TrainingSet,
+    DriftReport,
     Webhook,
     Delivery,
     AuditEvent,
@@ -120,6 +129,16 @@ def everything(run: TrainingRun, project: Project, settings: LazySettings) -> No
     )
     prediction = Prediction.objects.order_by("pk").last()
     ShadowComparison.objects.create(test=test, prediction=prediction, agreement=0.5, latency_ms=1.0)
+    one = {"project": project, "version": ModelVersion.objects.earliest("pk")}
+    DriftReport.objects.create(
+        **one,
+        reference=DriftReference.objects.create(**one, source="training", profile=Profile().to_json()),
+        window_from=timezone.now(),
+        window_to=timezone.now(),
+        texts=100,
+        measures=[],
+        histograms={},
+    )
     settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.1/32")]
     webhook, _ = webhook_create(
         project=project, name="shop", url="https://127.0.0.1/", kinds=EventKind.values, actor=SYSTEM

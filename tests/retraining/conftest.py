@@ -18,9 +18,13 @@ from corpus.selectors import label_set_current
 from feedback.models import Correction, Stratum
 from feedback.services import correction_submit
 from inference.engine import engine
-from inference.models import Deployment
-from inference.services import api_key_create, blank_version_get, deployment_set
+from inference.models import ApiKey, Deployment, ModelVersion
+from inference.services import api_key_create, blank_version_get, deployment_set, version_register
+from retraining.models import TrainingRun
+from retraining.services import training_set_freeze
+from tests.bundles import tiny_bundle
 from tests.factories import document_make
+from tests.retraining.drifting import corrected, serve
 from tests.retraining.experiments import Lab
 
 Correct = Callable[..., list[Correction]]
@@ -71,3 +75,35 @@ def lab(project: Project, ana: User, settings: Any, tmp_path: Path) -> Iterator[
     Project.objects.filter(pk=project.pk).update(created_at=timezone.now() - timedelta(days=90))
     yield Lab(project, tmp_path, key, ana)
     engine.forget()
+
+
+@pytest.fixture
+def caller(project: Project) -> ApiKey:
+    """A key that asks for predictions."""
+    return api_key_create(project=project, name="caller", scopes=["predict"], actor=SYSTEM)[0]
+
+
+@pytest.fixture
+def own_folders(settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Bundles lie in a folder of the test."""
+    settings.DATA_DIR, settings.MODELS_DIR = tmp_path / "data", tmp_path / "models"
+    yield
+    engine.forget()
+
+
+@pytest.fixture
+def trained(project: Project, ana: User, tmp_path: Path, own_folders: None) -> ModelVersion:
+    """A champion that was made from 200 corrected orchard sentences."""
+    corrected(project, ana, 200)
+    version = version_register(
+        path=tiny_bundle(tmp_path / "one"), name="orchard", project=project, actor=SYSTEM
+    )
+    TrainingRun.objects.create(
+        project=project,
+        training_set=training_set_freeze(project=project),
+        start_from=blank_version_get(project=project, label_set=label_set_current(project=project)),
+        candidate=version,
+        status=TrainingRun.Status.DONE,
+        ended_at=timezone.now(),
+    )
+    return serve(project, version)

@@ -16,7 +16,7 @@ from inference.models import Deployment
 from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun
 from retraining.selectors import corrections_new, corrections_new_count
 from retraining.services import policies_check, policy_change, policy_check, run_cancel
-from retraining.services.policies import duration
+from retraining.services.verdict import duration
 from tests.retraining.conftest import Correct
 
 pytestmark = pytest.mark.django_db
