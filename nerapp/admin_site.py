@@ -50,6 +50,8 @@ GROUPS: tuple[tuple[StrPromise | str, tuple[str, ...]], ...] = (
             "retraining.RetrainDecision",
             "retraining.TrainingSet",
             "retraining.DriftReport",
+            "retraining.Rollout",
+            "retraining.RolloutPolicy",
         ),
     ),
     (_("Webhooks"), ("webhooks.Webhook", "webhooks.Delivery")),

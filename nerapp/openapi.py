@@ -128,6 +128,15 @@ _OWN = {
     "models_comparison": {"404": "One of the versions is not there."},
     "quality_read": {"404": "Unknown model."},
     "drift_read": {"404": "No such report."},
+    "rollout_start": {
+        "404": "Unknown model.",
+        "409": "Callers are being moved already, the gate refused it, or it is the champion.",
+    },
+    "rollout_read": {"404": "No such rollout."},
+    "rollout_approve": {"404": "No such rollout.", "409": "It does not wait for approval."},
+    "rollout_pause": {"404": "No such rollout.", "409": "It is over."},
+    "rollout_resume": {"404": "No such rollout.", "409": "It is over."},
+    "rollout_roll_back": {"404": "No such rollout.", "409": "It is over."},
     "metrics": {"404": "Nothing here for callers who are no operators."},
     "import_start": {
         "409": "The same file is being imported at this moment.",

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from audit.services import SYSTEM
 from corpus.errors import DomainError
+from corpus.models import Project
 from inference.errors import BundleBroken, DeploymentMoved, ModelUnusable
 from inference.models import Deployment, ShadowTest
 from inference.selectors import exams_newest
@@ -27,7 +28,7 @@ from ner.rollout import (
     judge_watch,
 )
 from retraining.arms import Place, Span, arm_counted, edits_sampled, shadow_slow
-from retraining.models import Rollout, RolloutEvent
+from retraining.models import Rollout, RolloutEvent, RolloutPolicy
 from retraining.services import rollout_moves
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ WINDOW = timedelta(seconds=60)
 
 def rollouts_check() -> int:
     """Look at every rollout under way; one that cannot be judged does not keep others from it."""
+    _policies_make()
     looked_at = 0
     for pk in Rollout.objects.filter(status__in=Rollout.UNFINISHED).values_list("pk", flat=True):
         try:
@@ -48,6 +50,14 @@ def rollouts_check() -> int:
         except (DomainError, DatabaseError) as error:
             log.warning("rollout not judged", rollout=pk, error=type(error).__name__)
     return looked_at
+
+
+def _policies_make() -> None:
+    """A row for each project, so that there is one to change."""
+    without = Project.objects.filter(rollout_policy=None)
+    RolloutPolicy.objects.bulk_create(
+        (RolloutPolicy(project=project) for project in without), ignore_conflicts=True
+    )
 
 
 @transaction.atomic
@@ -113,7 +123,7 @@ def _go_on(rollout: Rollout, judgement: Judgement) -> str:
             rollout,
             kind=RolloutEvent.Kind.ASK,
             actor=SYSTEM,
-            reason=f"within every limit at {rollout.share:g} %; a person approves {rollout.next_share:g} %",
+            reason=f"within every limit {_where(rollout)}; a person approves {rollout.next_share:g} %",
             measured=judgement.findings,
             status=Status.WAITING,
         )
@@ -123,7 +133,7 @@ def _go_on(rollout: Rollout, judgement: Judgement) -> str:
             rollout_moves.advance(
                 rollout,
                 actor=SYSTEM,
-                reason=f"within every limit at {rollout.share:g} %",
+                reason=f"within every limit {_where(rollout)}",
                 measured=judgement.findings,
             )
     except DeploymentMoved:
@@ -135,6 +145,10 @@ def _go_on(rollout: Rollout, judgement: Judgement) -> str:
     except DomainError as refused:
         return refused.detail
     return ""
+
+
+def _where(rollout: Rollout) -> str:
+    return f"at {rollout.share:g} %" if rollout.share else "in the shadow"
 
 
 def _seen(rollout: Rollout, plan: Plan, now: datetime, slot: str, champion: Place, before: Span) -> Seen:

@@ -38,9 +38,12 @@ from retraining.models import (
     DriftReport,
     RetrainDecision,
     RetrainPolicy,
+    Rollout,
+    RolloutPolicy,
     TrainingRun,
     TrainingSet,
 )
+from retraining.services import rollout_start, rollouts_check
 from tests.backoffice.conftest import staff
 from webhooks.models import Delivery, EventKind, Webhook
 from webhooks.services import webhook_create, webhook_test
@@ -63,6 +66,8 @@ PAGES = (
     RetrainDecision,
     TrainingSet,
     DriftReport,
+    Rollout,
+    RolloutPolicy,
     Webhook,
     Delivery,
     AuditEvent,
@@ -102,6 +107,10 @@ ACTS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
     "webhooks_webhook_switch_on": ("change_webhook", Webhook, {}),
     "webhooks_delivery_resend": ("change_webhook", Delivery, {}),
     "retraining_trainingrun_cancel": ("cancel_trainingrun", TrainingRun, {}),
+    "retraining_rollout_approve": ("promote_modelversion", Rollout, {"generation": "1"}),
+    "retraining_rollout_pause": ("promote_modelversion", Rollout, {"reason": "x"}),
+    "retraining_rollout_resume": ("promote_modelversion", Rollout, {}),
+    "retraining_rollout_roll_back": ("promote_modelversion", Rollout, {"reason": "x"}),
     "corpus_project_labels": ("revise_labelset", Project, {}),
     "corpus_project_people": ("change_membership", Project, {}),
 }
@@ -139,6 +148,8 @@ def everything(run: TrainingRun, project: Project, settings: LazySettings) -> No
         measures=[],
         histograms={},
     )
+    rollout_start(project=project, version=ModelVersion.objects.latest("pk"), actor=SYSTEM, reason="x")
+    rollouts_check()
     settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.1/32")]
     webhook, _ = webhook_create(
         project=project, name="shop", url="https://127.0.0.1/", kinds=EventKind.values, actor=SYSTEM
@@ -233,12 +244,14 @@ def test_an_act_needs_its_permission_and_a_role_in_the_project(
 
 
 @pytest.mark.parametrize(
-    "name", ["retraining_trainingrun_add", "inference_apikey_add", "webhooks_webhook_add"]
+    "name",
+    ["retraining_trainingrun_add", "retraining_rollout_add", "inference_apikey_add", "webhooks_webhook_add"],
 )
 def test_making_something_needs_a_role_in_that_project(
     name: str, everything: None, ana: User, otto: User, sign_in: Callable[[User], Client], project: Project
 ) -> None:
     body = {"project": project.pk, "reason": "x", "name": "n", "scopes": ["predict"], "rate_per_hour": 10}
+    body |= {"version": ModelVersion.objects.latest("pk").pk}
     body |= {"url": "https://127.0.0.1/", "kinds": [EventKind.PROMOTED]}
     before = AuditEvent.objects.count()
     assert sign_in(staff(ana)).get(reverse(f"admin:{name}")).status_code == 403

@@ -85,6 +85,12 @@ MACHINES: dict[str, str] = {
     "models": "get",
     "models_comparison": "get",
     "model": "get",
+    "rollouts": "get",
+    "rollout": "get",
+    "rollout_approve": "post",
+    "rollout_pause": "post",
+    "rollout_resume": "post",
+    "rollout_roll_back": "post",
     "feedback": "post",
     "quality": "get",
     "api_drift": "get",
@@ -123,6 +129,7 @@ ARGUMENTS = {
     "propagation_id": 1,
     "document_id": UUID(int=1),
     "job_id": UUID(int=1),
+    "rollout_id": 1,
 }
 
 
