@@ -52,6 +52,7 @@ GROUPS: tuple[tuple[StrPromise | str, tuple[str, ...]], ...] = (
             "retraining.DriftReport",
             "retraining.Rollout",
             "retraining.RolloutPolicy",
+            "retraining.Experiment",
         ),
     ),
     (_("Webhooks"), ("webhooks.Webhook", "webhooks.Delivery")),

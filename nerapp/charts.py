@@ -263,7 +263,7 @@ def line_chart(
     values = [value for _, value, _, _ in points]
     ends = [end for _, _, low, high in points for end in (low, high) if end is not None]
     lowest, highest = min([*values, *ends], default=0.0), max([*values, *ends], default=1.0)
-    step = _round_step((highest - (0.0 if from_zero else lowest)) or abs(highest) or 1.0)
+    step = round_step((highest - (0.0 if from_zero else lowest)) or abs(highest) or 1.0)
     floor = 0.0 if from_zero else step * int(lowest / step)
     count = max(ceil((highest - floor) / step - 1e-9), 1)
     ceiling = floor + step * count
@@ -364,7 +364,7 @@ def bars_chart(
     """`names` are (series, name); each group is (name, one count per series): a time, or `along`."""
     left, right, top, bottom = (8 if is_small else 44), width - 8, 14, height - 22
     highest = max((value for _, values in groups for value in values), default=0)
-    step = max(_round_step(highest or 1.0), 1.0)
+    step = max(round_step(highest or 1.0), 1.0)
     ceiling = step * max(ceil(highest / step - 1e-9), 1)
     slot = (right - left) / max(len(groups), 1)
     gap = min(slot * 0.2, 12)
@@ -414,7 +414,7 @@ def bars_chart(
     )
 
 
-def _round_step(span: float) -> float:
+def round_step(span: float) -> float:
     """A step of 1, 2 or 5 times a power of ten that cuts a span into about four."""
     rough, power = span / 4, 1.0
     while power > rough:

@@ -125,6 +125,18 @@ _OWN = {
         "410": "The result was removed after its time.",
     },
     "models_read": {"404": "Nothing here."},
+    "experiment_create": {"404": "One of the versions is not there."},
+    "experiment_estimate": {"404": "One of the versions is not there."},
+    "experiment_read": {"404": "No such experiment."},
+    "experiment_start": {
+        "404": "No such experiment.",
+        "409": "It was started before, or something else moves the project's callers.",
+    },
+    "experiment_stop": {"404": "No such experiment.", "409": "It is not running."},
+    "experiment_conclude": {
+        "404": "No such experiment or version.",
+        "409": "It was not started, or the champion has changed since.",
+    },
     "models_comparison": {"404": "One of the versions is not there."},
     "quality_read": {"404": "Unknown model."},
     "drift_read": {"404": "No such report."},

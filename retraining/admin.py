@@ -32,7 +32,7 @@ from corpus.backoffice import (
 )
 from corpus.models import Project
 from corpus.selectors import projects_visible
-from retraining import rollout_admin  # noqa: F401  (registers its pages)
+from retraining import experiment_admin, rollout_admin  # noqa: F401  (they register their pages)
 from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun, TrainingSet
 from retraining.selectors import corrections_new, run_active, run_events
 from retraining.services import policy_change, run_cancel, run_queue

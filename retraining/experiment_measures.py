@@ -20,7 +20,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from feedback.models import Correction, Rating, SpanDecision, Stratum
 from feedback.selectors.summaries import judging
-from inference.models import Prediction
+from inference.models import ArmFailure, Prediction
 from ner.intervals import wilson
 from ner.sequential import Sample, Sequential, compare, needed_per_arm, ratio_sample, sample_ratio_p
 from retraining.models import Experiment, ExperimentArm
@@ -65,6 +65,7 @@ class ArmMeasures:
     p50_ms: Interval | None = None
     p95_ms: Interval | None = None
     p99_ms: Interval | None = None
+    error_rate: Interval | None = None
     low_confidence: Interval | None = None
     seconds_per_answer: float | None = None
 
@@ -108,6 +109,7 @@ def measure(experiment: Experiment, arms: Sequence[ExperimentArm], *, until: dat
     _answers_read(experiment, until, sums, found)
     for arm in arms:
         _newest_read(experiment, arm, until, found[arm.slot])
+        found[arm.slot].error_rate = _error_rate(experiment, arm, until, found[arm.slot].answers)
         found[arm.slot].edit_rate = _rate(metric_sample(Metric.EDIT_RATE, sums[arm.slot].spans.values()))
         found[arm.slot].reviewed_f1 = _rate(metric_sample(Metric.REVIEWED_F1, sums[arm.slot].spans.values()))
         found[arm.slot].rating = _mean(_rating_sample(sums[arm.slot]))
@@ -233,6 +235,22 @@ def _answers_read(
     for slot, bucket, many in answers.values_list("slot", "bucket").annotate(Count("pk")).order_by():
         sums[slot].answers[bucket] = many
         found[slot].answers += many
+
+
+def _error_rate(experiment: Experiment, arm: ExperimentArm, until: datetime, answers: int) -> Interval | None:
+    """Of the answers that the arm owed, those that it did not give, or that were not sound."""
+    owed = ArmFailure.objects.filter(
+        project=experiment.project_id,
+        version=arm.version_id,
+        slot=arm.slot,
+        at__gte=experiment.counted_from,
+        at__lt=until,
+    ).exclude(kind=ArmFailure.Kind.REFUSED)
+    missed = owed.aggregate(missed=Sum("count"))["missed"] or 0
+    if not answers + missed:
+        return None
+    share = missed / (answers + missed)
+    return Interval(share, *wilson(share, answers + missed))
 
 
 def _newest_read(experiment: Experiment, arm: ExperimentArm, until: datetime, found: ArmMeasures) -> None:

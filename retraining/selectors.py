@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from corpus.errors import NotFound
 from corpus.models import Project
 from corpus.selectors import projects_visible
 from feedback.models import Correction
@@ -15,6 +16,9 @@ from inference.models import ModelVersion
 from retraining.models import (
     BaseCorpus,
     DriftReport,
+    Experiment,
+    ExperimentArm,
+    ExperimentLook,
     RetrainPolicy,
     Rollout,
     RolloutPolicy,
@@ -83,6 +87,36 @@ def rollouts_of(*, project: Project) -> QuerySet[Rollout]:
 def rollout_current(*, project: Project) -> Rollout | None:
     """The project's rollout that is under way; there is at most one."""
     return rollouts_of(project=project).filter(status__in=Rollout.UNFINISHED).first()
+
+
+def experiments_of(*, project: Project) -> QuerySet[Experiment]:
+    """A project's experiments, newest first."""
+    return Experiment.objects.filter(project=project).select_related("project", "winner")
+
+
+def experiment_get(*, project: Project, experiment_id: int) -> Experiment:
+    """An experiment of the project, or NotFound."""
+    experiment = experiments_of(project=project).filter(pk=experiment_id).first()
+    if experiment is None:
+        raise NotFound()
+    return experiment
+
+
+def arms_of(*, experiment: Experiment) -> list[ExperimentArm]:
+    """What an experiment compares: the control, then the challengers in the order of their slots."""
+    arms = experiment.arms.select_related("version")
+    return sorted(arms, key=lambda arm: (not arm.is_control, arm.slot))
+
+
+def look_newest(*, experiment: Experiment) -> ExperimentLook | None:
+    """What the last look at an experiment saw."""
+    return experiment.looks.order_by("-at", "-id").first()
+
+
+def looks_thinned(*, experiment: Experiment, most: int = 120) -> list[ExperimentLook]:
+    """An experiment's looks in their order, so many that a chart can show them; the last is among them."""
+    looks = list(experiment.looks.order_by("-at", "-id").defer("arms"))
+    return looks[:: max(-(-len(looks) // most), 1)][::-1]
 
 
 def base_corpus_current(*, project: Project) -> BaseCorpus | None:

@@ -26,6 +26,7 @@ from nerapp.charts import (
     line_chart,
     rows_chart,
 )
+from nerapp.sequential_chart import SequentialChart, SequentialLook, sequential_chart
 
 register = template.Library()
 
@@ -37,11 +38,12 @@ _TEMPLATES: dict[type, str] = {
     RowsChart: "partials/charts/rows.html",
     CalibrationChart: "partials/charts/calibration.html",
     LineChart: "partials/charts/line.html",
+    SequentialChart: "partials/charts/sequential.html",
 }
 
 
 @register.simple_tag
-def chart(data: BarsChart | RowsChart | CalibrationChart | LineChart) -> SafeString:
+def chart(data: BarsChart | RowsChart | CalibrationChart | LineChart | SequentialChart) -> SafeString:
     """The figure of a chart: SVG, and its table behind it."""
     return render_to_string(_TEMPLATES[type(data)], {"chart": data})
 
@@ -133,6 +135,32 @@ def reliability_chart(found: Any) -> SafeString:
         calibration_chart(
             ece=found.ece,
             bins=[(tenth.right.whole, tenth.confidence, tenth.right.value) for tenth in found.tenths],
+        )
+    )
+
+
+@register.simple_tag
+def looks_chart(
+    looks: Iterable[Any], title: str, effect: float, unit: str = "", decimals: int = 1
+) -> SafeString:
+    """A sequential test; each look has `at`, `reviews`, `difference`, `low` and `high`."""
+    return chart(
+        sequential_chart(
+            title=title,
+            looks=[
+                SequentialLook(
+                    at=look.at,
+                    name=date_format(look.at, "j M"),
+                    reviews=look.reviews,
+                    difference=look.difference,
+                    low=look.low,
+                    high=look.high,
+                )
+                for look in looks
+            ],
+            effect=effect,
+            unit=unit,
+            decimals=decimals,
         )
     )
 

@@ -1,1 +1,1 @@
-"""What machines may ask about how a project learns."""
+"""What machines may ask about how a project learns, and how its models come to callers."""

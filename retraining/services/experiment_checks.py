@@ -15,6 +15,7 @@ from inference.models import Deployment, ModelVersion
 from ner.sequential import Sequential
 from retraining.experiment_measures import RATIO_ALARM, Measured, measure, said
 from retraining.models import Experiment, ExperimentArm, ExperimentLook
+from retraining.selectors import arms_of
 from retraining.services.experiments import experiment_end, winner_promote
 
 log = structlog.get_logger(__name__)
@@ -58,7 +59,7 @@ def experiment_check(*, pk: int, now: datetime) -> ExperimentLook | None:
     )
     if experiment is None:
         return None
-    arms = list(experiment.arms.select_related("version").order_by("slot"))
+    arms = arms_of(experiment=experiment)
     ending = _interruption(experiment, arms)
     look = None
     if ending is not None or _is_due(experiment, now):

@@ -31,6 +31,7 @@ from retraining.errors import (
 )
 from retraining.experiment_estimates import experiment_estimate
 from retraining.models import Experiment, ExperimentArm
+from retraining.selectors import arms_of
 from retraining.services.traffic import traffic_claim
 
 Status, Outcome = Experiment.Status, Experiment.Outcome
@@ -92,7 +93,7 @@ def experiment_start(*, experiment: Experiment, actor: Actor, reason: str) -> Ex
         raise ExperimentNotDraft(status=experiment.get_status_display().lower())
     traffic_claim(project=project)
     champion = champion_of(project)
-    control, *challengers = _arms(experiment)
+    control, *challengers = arms_of(experiment=experiment)
     for arm in challengers:
         if deployment_of(project, arm.slot) is not None:
             raise TrafficBusy(what=f"a version stands in the slot {arm.slot}")
@@ -160,7 +161,7 @@ def experiment_conclude(
     if not reason.strip():
         raise ReasonRequired(pointer="/reason")
     experiment = _locked(experiment)
-    control, *challengers = _arms(experiment)
+    control, *challengers = arms_of(experiment=experiment)
     if version.pk not in {control.version_id, *(arm.version_id for arm in challengers)}:
         raise NoSuchArm(pointer="/version", version=str(version))
     if experiment.status == Status.DRAFT or experiment.promoted_at is not None:
@@ -189,7 +190,7 @@ def experiment_end(
     if experiment.status != Status.RUNNING:
         raise ExperimentNotRunning(status=experiment.get_status_display().lower())
     project = experiment.project
-    _, *challengers = _arms(experiment)
+    _, *challengers = arms_of(experiment=experiment)
     told: dict[str, Any] = {"project": project, "actor": actor, "reason": f"experiment ended: {why}"}
     for arm in challengers:
         deployment = deployment_of(project, arm.slot)
@@ -212,7 +213,7 @@ def experiment_end(
 
 def winner_promote(*, experiment: Experiment, version: ModelVersion, actor: Actor, reason: str) -> None:
     """Make an arm of an ended experiment champion, over the champion that it was compared with."""
-    [control] = [arm for arm in _arms(experiment) if arm.is_control]
+    [control] = [arm for arm in arms_of(experiment=experiment) if arm.is_control]
     champion = deployment_of(experiment.project)
     if champion is None or champion.version_id != control.version_id:
         raise ChampionMoved()
@@ -241,11 +242,6 @@ def _locked(experiment: Experiment) -> Experiment:
         .select_related("project", "winner")
         .get(pk=experiment.pk)
     )
-
-
-def _arms(experiment: Experiment) -> list[ExperimentArm]:
-    """The control first, then the challengers in the order of their slots."""
-    return sorted(experiment.arms.select_related("version"), key=lambda arm: (not arm.is_control, arm.slot))
 
 
 def _arms_check(project: Project, arms: Sequence[tuple[ModelVersion, float]]) -> None:

@@ -36,6 +36,7 @@ from ner.drift import Profile
 from retraining.models import (
     DriftReference,
     DriftReport,
+    Experiment,
     RetrainDecision,
     RetrainPolicy,
     Rollout,
@@ -43,7 +44,7 @@ from retraining.models import (
     TrainingRun,
     TrainingSet,
 )
-from retraining.services import rollout_start, rollouts_check
+from retraining.services import experiment_create, rollout_start, rollouts_check
 from tests.backoffice.conftest import staff
 from webhooks.models import Delivery, EventKind, Webhook
 from webhooks.services import webhook_create, webhook_test
@@ -68,6 +69,7 @@ PAGES = (
     DriftReport,
     Rollout,
     RolloutPolicy,
+    Experiment,
     Webhook,
     Delivery,
     AuditEvent,
@@ -106,6 +108,9 @@ ACTS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
     "webhooks_webhook_switch_off": ("change_webhook", Webhook, {"reason": "x"}),
     "webhooks_webhook_switch_on": ("change_webhook", Webhook, {}),
     "webhooks_delivery_resend": ("change_webhook", Delivery, {}),
+    "retraining_experiment_start": ("promote_modelversion", Experiment, {"reason": "x"}),
+    "retraining_experiment_stop": ("promote_modelversion", Experiment, {"reason": "x"}),
+    "retraining_experiment_conclude": ("promote_modelversion", Experiment, {"reason": "x"}),
     "retraining_trainingrun_cancel": ("cancel_trainingrun", TrainingRun, {}),
     "retraining_rollout_approve": ("promote_modelversion", Rollout, {"generation": "1"}),
     "retraining_rollout_pause": ("promote_modelversion", Rollout, {"reason": "x"}),
@@ -150,6 +155,8 @@ def everything(run: TrainingRun, project: Project, settings: LazySettings) -> No
     )
     rollout_start(project=project, version=ModelVersion.objects.latest("pk"), actor=SYSTEM, reason="x")
     rollouts_check()
+    arms = [(ModelVersion.objects.latest("pk"), 10.0)]
+    experiment_create(project=project, question="Is it better?", arms=arms, actor=SYSTEM)
     settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.1/32")]
     webhook, _ = webhook_create(
         project=project, name="shop", url="https://127.0.0.1/", kinds=EventKind.values, actor=SYSTEM

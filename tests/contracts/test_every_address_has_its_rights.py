@@ -103,6 +103,12 @@ MACHINES: dict[str, str] = {
     "api_export": "get",
     "api_export_cancel": "post",
     "api_export_file": "get",
+    "api_experiments": "post",
+    "api_experiment_estimate": "post",
+    "api_experiment": "get",
+    "api_experiment_start": "post",
+    "api_experiment_stop": "post",
+    "api_experiment_conclude": "post",
 }
 #: Open to everybody, by decision: they say nothing about a project.
 #: `health` says more to operators (tests/inference).
@@ -130,6 +136,7 @@ ARGUMENTS = {
     "document_id": UUID(int=1),
     "job_id": UUID(int=1),
     "rollout_id": 1,
+    "experiment_id": 1,
 }
 
 

@@ -32,6 +32,7 @@ def test_every_address_of_the_api_is_in_it() -> None:
     ours = {address for address in ours if not address.startswith("/api/v1/label-studio/")}
     # The document does not describe itself.
     kinds = {"reference": "str", "job_id": "uuid", "report_id": "int", "rollout_id": "int"}
+    kinds["experiment_id"] = "int"
     described = {
         re.sub(r"{(\w+)}", lambda name: f"<{kinds[name[1]]}:{name[1]}>", path) for path in schema()["paths"]
     }

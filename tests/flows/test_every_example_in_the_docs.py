@@ -53,6 +53,10 @@ project = Project.objects.get(slug="demo")
 version = version_register(path=Path(sys.argv[1]), name="flagship", project=project, actor=SYSTEM)
 assert str(version) == "flagship@2"
 """
+EXPERIMENT = {
+    "question": "Does flagship@2 need fewer edits?",
+    "arms": [{"version": "flagship@2", "share": 50}],
+}
 LETTERS = ['{"id": "a", "text": "Ada Lovelace moved to London in 1835."}', '{"id": "b", "text": "No one."}']
 STUDIO = [{"id": 1, "data": {"text": "Ada sang."}, "annotations": [{"id": 1, "result": []}]}]
 
@@ -150,6 +154,17 @@ class Reader:
         assert status == 200, answer
         return str(answer["prediction_id"])
 
+    def experiment(self, *, is_running: bool) -> str:
+        """The number of an experiment that was drafted, or started, a moment ago; no other one runs."""
+        for one in self.ask("GET", "/api/v1/experiments")[1]["experiments"]:
+            if one["status"] == "running":
+                self.ask("POST", f"/api/v1/experiments/{one['id']}/stop", {"reason": "the next one"})
+        status, made = self.ask("POST", "/api/v1/experiments", EXPERIMENT)
+        assert status == 201, made
+        if is_running:
+            self.ask("POST", f"/api/v1/experiments/{made['id']}/start", {"reason": "to find out"})
+        return str(made["id"])
+
     def does(self, example: Example) -> list[str]:
         """What the commands of a block print, one after the other in one shell."""
         script = ["set -eo pipefail"]
@@ -194,7 +209,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     with running() as site:
         site.manage("setup_demo")
         site.python(_CANDIDATE, str(ROOT / "models" / "model2"))
-        scopes = ["predict", "feedback", "models", "route", "export"]
+        scopes = ["predict", "feedback", "models", "route", "traffic", "export"]
         key = site.manage(
             "apikey_create", "--project", "demo", "--name", "reader", "--scopes", *scopes
         ).strip()
@@ -309,6 +324,7 @@ def test_every_command_that_a_sentence_names_is_there_with_its_options() -> None
 DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
 #: Differs from answer to answer: what matters is that it is there, in its type.
 _OWN = {"request_id", "prediction_id", "batch_id", "id", "document_id", "access_token", "created_at"}
+_OWN |= {"answers_per_day"}
 
 
 def problems(schema: Any, value: Any) -> list[str]:
@@ -406,7 +422,12 @@ def test_every_request_of_the_document_is_answered_as_documented(
 ) -> None:
     if "prediction_id" in body:
         body = {**body, "prediction_id": reader.predicted()}
-    status, answer = reader.ask(method.upper(), path, body)
+    if "{experiment_id}" in path:
+        is_running = not path.endswith("/start")
+        experiment = reader.experiment(is_running=is_running)
+        status, answer = reader.ask(method.upper(), path.replace("{experiment_id}", experiment), body)
+    else:
+        status, answer = reader.ask(method.upper(), path, body)
     responses = DOCUMENT["paths"][path][method]["responses"]
     assert status < 300, answer
     content = responses[str(status)]["content"]["application/json"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from django.utils import timezone
 
@@ -106,20 +107,22 @@ class Lab:
             Document(project=self.project, text=one.text, text_hash=uuid.uuid4().hex, source="api")
             for one in predictions
         )
-        corrections = Correction.objects.bulk_create(
-            Correction(
-                project=self.project,
-                document=document,
-                number=1,
-                prediction=prediction,
-                label_set=label_set,
-                author=self.author,
-                stratum=stratum,
-                idempotency_key=uuid.uuid4().hex,
-                request_digest="0" * 64,
+        # A correction is stamped when it is stored, and never changed.
+        with patch.object(timezone, "now", return_value=at or timezone.now()):
+            corrections = Correction.objects.bulk_create(
+                Correction(
+                    project=self.project,
+                    document=document,
+                    number=1,
+                    prediction=prediction,
+                    label_set=label_set,
+                    author=self.author,
+                    stratum=stratum,
+                    idempotency_key=uuid.uuid4().hex,
+                    request_digest="0" * 64,
+                )
+                for document, prediction in zip(documents, predictions, strict=True)
             )
-            for document, prediction in zip(documents, predictions, strict=True)
-        )
         SpanDecision.objects.bulk_create(
             SpanDecision(correction=correction, decision=self._decision(edited))
             for correction in corrections

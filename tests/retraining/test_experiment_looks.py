@@ -11,6 +11,7 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from audit.services import SYSTEM
 from feedback.models import Stratum
+from inference.models import ArmFailure
 from inference.selectors import champion_of, shares_in
 from inference.services import api_key_create
 from inference.shares import BUCKETS, arm_of, bucket_of
@@ -175,9 +176,25 @@ def test_every_metric_of_an_arm_has_its_interval(lab: Lab) -> None:
     lab.review(made, edited=0.2)
     lab.rate(made[:50], 4)
     lab.answers(experiment, "challenger", 100, uncertainty=0.7, milliseconds=lambda number: 250.0)
+    version = experiment.arms.get(slot="challenger").version
+    for kind, count in (("unsound", 2), ("left_alone", 4), ("refused", 50)):
+        ArmFailure.objects.create(
+            project=lab.project, version=version, slot="challenger", kind=kind, count=count
+        )
     arm = look(experiment).arms["challenger"]
     assert (arm.answers, arm.reviews, arm.ratings) == (300, 200, 50)
-    for name in ("edit_rate", "reviewed_f1", "rating", "p50_ms", "p95_ms", "p99_ms", "low_confidence"):
+    assert arm.error_rate is not None
+    assert arm.error_rate.value == pytest.approx(6 / 306)
+    for name in (
+        "edit_rate",
+        "reviewed_f1",
+        "rating",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+        "error_rate",
+        "low_confidence",
+    ):
         interval = getattr(arm, name)
         assert interval.low <= interval.value <= interval.high, name
     assert arm.edit_rate is not None
