@@ -16,10 +16,12 @@ from corpus.models import Document, Project
 from corpus.services import LabelDraft, project_create
 from feedback.models import Correction
 from inference.models import Deployment, ModelVersion, Prediction
+from ner.drift import Profile
 from nerapp.sign_in import link_create
-from retraining.models import RetrainPolicy, TrainingRun, TrainingRunEvent
+from retraining.models import DriftReport, RetrainPolicy, TrainingRun, TrainingRunEvent
 from retraining.services import run_queue
 from tests.backoffice.conftest import candidate, champion, correction, run  # noqa: F401  (fixtures)
+from tests.backoffice.test_drift import report_make
 from tests.browser.conftest import give_session
 from tests.factories import document_make
 
@@ -87,6 +89,14 @@ def at(name: str, *arguments: object) -> str:
     return reverse(f"admin:{name}", args=arguments)
 
 
+def drift_report(done: TrainingRun) -> DriftReport:
+    """The project's texts have changed their labels."""
+    today = Profile()
+    for _ in range(60):
+        today.add("Ada sang.", spans=(), confidence=0.9)
+    return report_make(done.start_from, done.project, today=today)
+
+
 def addresses(done: TrainingRun) -> list[str]:
     """A page of each kind."""
     assert done.candidate
@@ -99,6 +109,7 @@ def addresses(done: TrainingRun) -> list[str]:
         at("retraining_trainingrun_add"),
         at("retraining_retrainpolicy_change", RetrainPolicy.objects.get().pk),
         at("retraining_retrainpolicy_history", RetrainPolicy.objects.get().pk),
+        at("retraining_driftreport_change", drift_report(done).pk),
         at("audit_auditevent_changelist"),
         at("inference_apikey_add"),
         at("inference_prediction_change", Prediction.objects.first().pk),  # type: ignore[union-attr]

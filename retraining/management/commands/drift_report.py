@@ -12,6 +12,7 @@ from inference.selectors import deployment_of
 from ner.errors import NerError
 from retraining.selectors import drift_newest
 from retraining.services import drift_measure
+from retraining.services.drift import FEWEST_TEXTS
 
 
 class Command(BaseCommand):
@@ -37,10 +38,11 @@ class Command(BaseCommand):
         except (DomainError, NerError) as error:
             raise CommandError(str(error)) from None
         if report is None:
-            raise CommandError(
-                f"There is nothing to compare: {champion.version} has answered fewer than 100 different "
-                "texts since it is champion, or nobody knows what it was made from."
+            self.stdout.write(
+                f"{project.slug}: nothing to compare. {champion.version} has answered fewer than "
+                f"{FEWEST_TEXTS} different texts since it is champion, or nobody knows what it was made from."
             )
+            return
         self.stdout.write(
             f"{project.slug}: {report.texts} texts, {report.window_from:%Y-%m-%d %H:%M} to "
             f"{report.window_to:%Y-%m-%d %H:%M}, against {report.version} "
