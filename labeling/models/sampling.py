@@ -42,6 +42,9 @@ class Intake(models.Model):
     read_prediction = models.UUIDField(
         null=True, blank=True, help_text=_("The last one read of that moment.")
     )
+    read_shadow = models.DateTimeField(
+        null=True, blank=True, help_text=_("`created_at` of the last comparison with a shadow read.")
+    )
     read_rating = models.BigIntegerField(db_default=0)
     day = models.DateField(null=True, blank=True)
     taken = models.PositiveIntegerField(db_default=0, help_text=_("Unsure and badly rated ones on that day."))

@@ -23,6 +23,7 @@ class Task(models.Model):
     class Cause(models.TextChoices):
         LOW = "low", _("A caller's text with an unsure span")
         RATED = "rated", _("A caller's text with a bad rating")
+        DIFFERS = "differs", _("A caller's text on which a shadow differs")
         DRAWN = "drawn", _("Drawn from callers' texts")
 
     # Where the indexes below begin with a column, it has none of its own: the planner would take that one.

@@ -81,6 +81,8 @@ def stratum_reason(*, stratum: str, priority: float, cause: str = "", is_raised:
         return _("a caller's text, least sure span {score}").format(score=f"{1 - priority:.2f}")
     if cause == Task.Cause.RATED:
         return _("a caller's text, rated badly")
+    if cause == Task.Cause.DIFFERS:
+        return _("a caller's text, a shadow agrees to {score}").format(score=f"{1 - priority:.2f}")
     if cause == Task.Cause.DRAWN:
         return _("random check of callers' texts")
     return str(Stratum(stratum).label).lower()

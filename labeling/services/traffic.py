@@ -1,4 +1,4 @@
-"""Callers' texts on their way into the queue: a fixed random share, the unsure and the badly rated ones.
+"""Callers' texts on their way into the queue: a random share, the unsure, the disputed, the badly rated ones.
 
 Downstream pulls: the serving path knows nothing of this. Each project remembers how far it has read; what is
 read and what is stored are one transaction, so a kill or a second delivery takes nothing twice.
@@ -19,7 +19,7 @@ from audit.services import SYSTEM, event_record
 from corpus.models import Document, Project
 from corpus.services import document_store, text_hash
 from feedback.models import Rating, Stratum
-from inference.models import Prediction
+from inference.models import Prediction, ShadowComparison
 from labeling.choice import annotators_of, draw
 from labeling.models import Intake, Task
 from labeling.services.assignments import rules_apply
@@ -44,11 +44,12 @@ class Taken:
     drawn: int = 0
     low: int = 0
     rated: int = 0
+    differing: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.drawn + self.low + self.rated
+        return self.drawn + self.low + self.rated + self.differing
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ def traffic_take(*, project: Project, now: datetime | None = None) -> Taken:
     """Read the next predictions and ratings of callers, and give tasks to those that should be reviewed.
 
     The random share is drawn by the text's keyed hash before anybody looks at the answer, and no daily limit
-    cuts it, for a limit would make it a sample of mornings: it estimates how good live answers are. Unsure
-    and badly rated ones share the limit; a text enters once.
+    cuts it, for a limit would make it a sample of mornings: it estimates how good live answers are. Unsure,
+    badly rated ones and those on which a shadow differs share the limit; a text enters once.
     """
     now = now or timezone.now()
     horizon = now - SETTLING
@@ -96,13 +97,17 @@ def traffic_take(*, project: Project, now: datetime | None = None) -> Taken:
     drawn = [one for one in wanted if one.cause == Task.Cause.DRAWN]
     low = [one for one in wanted if one.cause == Task.Cause.LOW]
     taken.drawn = _queue(project, drawn)
-    taken.low = _queue(project, low[: max(room - taken.rated, 0)])
+    room = max(room - taken.rated, 0)
+    # Half of it, so that a shadow that says something else of everything leaves room for the unsure ones.
+    differing, intake.read_shadow = _differing(project, intake, horizon)
+    taken.differing = _queue(project, differing[: room // 2])
+    taken.low = _queue(project, low[: room - taken.differing])
     taken.read = len(predictions)
     if taken.read == STEP:
         intake.read_until, intake.read_prediction = predictions[-1].created_at, predictions[-1].pk
     else:
         intake.read_until, intake.read_prediction = max(horizon, intake.read_until), None
-    intake.taken += taken.rated + taken.low
+    intake.taken += taken.rated + taken.low + taken.differing
     intake.save()
     if taken.total:
         event_record(
@@ -110,7 +115,12 @@ def traffic_take(*, project: Project, now: datetime | None = None) -> Taken:
             actor=SYSTEM,
             subject=project,
             chain=project.slug,
-            data={"drawn": taken.drawn, "low": taken.low, "rated": taken.rated},
+            data={
+                "drawn": taken.drawn,
+                "low": taken.low,
+                "rated": taken.rated,
+                "differing": taken.differing,
+            },
         )
     return taken
 
@@ -144,6 +154,26 @@ def _rated(project: Project, intake: Intake, horizon: datetime, room: int) -> tu
         for rating in ratings
     ]
     return wanted, ratings[-1].pk if ratings else intake.read_rating
+
+
+def _differing(project: Project, intake: Intake, horizon: datetime) -> tuple[list[_Wanted], datetime | None]:
+    """Answers of the champion that a shadow would have given otherwise, the most different first.
+
+    What is drawn at random is left to the draw: taken from here it would be no random text any more.
+    """
+    new = ShadowComparison.objects.filter(
+        test__project=project, agreement__lt=1, created_at__lt=horizon, prediction__document=None
+    )
+    if intake.read_shadow is not None:
+        new = new.filter(created_at__gt=intake.read_shadow)
+    compared = list(new.select_related("prediction").order_by("created_at", "id")[:STEP])
+    wanted = [
+        _Wanted(one.prediction, hashed, Task.Cause.DIFFERS, priority=1 - one.agreement)
+        for one in sorted(compared, key=lambda comparison: comparison.agreement)
+        if draw(hashed := text_hash(project=project, text=one.prediction.text), nth=_SHARE)
+        >= project.traffic_share
+    ]
+    return wanted, compared[-1].created_at if compared else intake.read_shadow
 
 
 def _judged(project: Project, prediction: Prediction) -> _Wanted | None:

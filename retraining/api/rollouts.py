@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.services import Actor
-from corpus.errors import NotFound
+from corpus.errors import FieldRequired, NotFound
 from inference.models import ApiKey
 from inference.selectors import version_named
 from inference.wire import KeyView
@@ -27,13 +27,17 @@ from retraining.services import (
 )
 
 _LISTED = 50
-Reason = Annotated[str, Meta(max_length=500, description="Why; it is kept in the audit log.")]
+#: PostgreSQL keeps no U+0000.
+_STORABLE = "^[^\\u0000]*$"
+Reason = Annotated[
+    str, Meta(max_length=500, pattern=_STORABLE, description="Why; it is kept in the audit log.")
+]
 
 
 class RolloutRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     """A version to be brought to callers."""
 
-    version: Annotated[str, Meta(min_length=1, max_length=100, examples=["demo@7"])]
+    version: Annotated[str, Meta(min_length=1, max_length=100, pattern=_STORABLE, examples=["demo@7"])]
     reason: Reason
 
 
@@ -130,6 +134,8 @@ class RolloutsView(KeyView):
     )
     def post(self, request: Request) -> Response:
         key, asked = self.key(request), request.data
+        if not asked:
+            raise FieldRequired(pointer="/version", field="version")
         rollout = rollout_start(
             project=key.project,
             version=version_named(key.project, asked.version),

@@ -17,7 +17,14 @@ from feedback.selectors import quality_newest
 from inference.models import Evaluation, ModelVersion
 from inference.selectors import deployment_of
 from retraining.models import DriftReference, RetrainDecision, RetrainPolicy
-from retraining.selectors import corrections_new, drift_newest, failures_in_a_row, run_active, run_last
+from retraining.selectors import (
+    corrections_new,
+    drift_newest,
+    failures_in_a_row,
+    rollout_current,
+    run_active,
+    run_last,
+)
 from retraining.services.runs import run_queue
 from retraining.services.verdict import DAY, Numbers, verdict
 
@@ -85,6 +92,7 @@ def policy_change(*, project: Project, actor: Actor, reason: str = "", **values:
 
 def _numbers(policy: RetrainPolicy) -> Numbers:
     project, now = policy.project, timezone.now()
+    rollout = rollout_current(project=project)
     times = corrections_new(project=project).order_by("created_at").values_list("created_at", flat=True)
     new = times.count()
     enough = policy.new_corrections - 1 if new >= policy.new_corrections else 0
@@ -99,6 +107,7 @@ def _numbers(policy: RetrainPolicy) -> Numbers:
         early=times[early] if new > early else None,
         champion_since=champion.version.created_at if champion else None,
         active=run_active(project=project),
+        rolling_out=str(rollout.version) if rollout else "",
         last=run_last(project=project),
         failures=failures_in_a_row(project=project),
         started=list(started.values_list("created_at", flat=True)),

@@ -37,6 +37,9 @@ class Numbers:
 
     champion_since: datetime | None = None
     active: TrainingRun | None = None
+    rolling_out: str = ""
+    """The version that is on its way to callers, and may be champion soon."""
+
     last: TrainingRun | None = None
     failures: int = 0
     started: Sequence[datetime] = ()
@@ -83,6 +86,9 @@ def verdict(policy: RetrainPolicy, numbers: Numbers) -> tuple[bool, str]:
         return False, "not due: there is no champion to start from"
     if n.active is not None:
         return False, f"not due: run {n.active.pk} is {n.active.get_status_display().lower()}"
+    if n.rolling_out:
+        # A candidate of now would be judged against a champion of yesterday.
+        return False, f"not due: {n.rolling_out} is being rolled out"
     alarms = _alarms(policy, n)
     if n.newest is None or n.ripe is None:
         since = f" since run {n.last.pk}" if n.last else ""

@@ -18,7 +18,7 @@ from corpus.models import Document, Project
 from corpus.services import document_store
 from feedback.models import Correction, Stratum
 from feedback.services import rating_submit
-from inference.models import ApiKey, ModelVersion, Prediction
+from inference.models import ApiKey, ModelVersion, Prediction, ShadowComparison, ShadowTest
 from inference.services import api_key_create, deployment_set, deployment_share, version_register
 from labeling.models import Standing, Task
 from labeling.selectors import task_reason
@@ -80,7 +80,7 @@ def test_an_unsure_answer_is_reviewed_and_says_why(answer: Any, project: Project
     assert task_reason(task) == "a caller's text, least sure span 0.31"
     assert task.document.source == "api"
     event = AuditEvent.objects.get(action="traffic.take")
-    assert event.data == {"drawn": 0, "low": 1, "rated": 0}
+    assert event.data == {"drawn": 0, "low": 1, "rated": 0, "differing": 0}
     claimed = task_claim(project=project, user=ana)
     assert claimed == task
     task_submit(task=task, user=ana, spans=[], base_number=0, idempotency_key="k", milliseconds=1)
@@ -236,3 +236,55 @@ def test_who_reviews_is_not_told_whose_answer_it_is_while_versions_share_the_cal
         shown = client.get(f"/projects/{project.slug}/{page}")
         assert shown.status_code == 200
         assert "tiny@1" not in shown.content.decode(), page
+
+
+@pytest.fixture
+def compare(project: Project, champion: ModelVersion, tmp_path: Path) -> Any:
+    """What a shadow said of an answer, a minute ago."""
+    shadow = version_register(path=tiny_bundle(tmp_path / "s"), name="s", project=project, actor=SYSTEM)
+    now = timezone.now()
+    test = ShadowTest.objects.create(project=project, champion=champion, shadow=shadow, read_until=now)
+
+    def make(prediction: Prediction, agreement: float) -> None:
+        one = ShadowComparison.objects.create(
+            test=test, prediction=prediction, agreement=agreement, latency_ms=1
+        )
+        moment = timezone.now() - timedelta(minutes=1)
+        ShadowComparison.objects.filter(pk=one.pk).update(created_at=moment)
+
+    return make
+
+
+def test_where_a_shadow_differs_somebody_looks_the_most_different_first(
+    answer: Any, compare: Any, project: Project
+) -> None:
+    for text, agreement in (("Ada wrote.", 0.5), ("Ann stayed.", 1.0), ("Grace flew.", 0.0)):
+        compare(answer(text), agreement)
+    taken = traffic_take(project=project)
+    assert (taken.differing, taken.total) == (2, 2)
+    first, second = Task.objects.order_by("-priority")
+    assert (first.document.text, first.stratum) == ("Grace flew.", Stratum.API)
+    assert task_reason(second) == "a caller's text, a shadow agrees to 0.50"
+    assert first.prediction.version != ShadowTest.objects.get().shadow, "what the caller was answered"
+    assert traffic_take(project=project).total == 0
+
+
+def test_what_is_drawn_at_random_is_left_to_the_draw(answer: Any, compare: Any, project: Project) -> None:
+    Project.objects.filter(pk=project.pk).update(traffic_share=1)
+    project.refresh_from_db()
+    compare(answer("Ada wrote."), 0.0)
+    taken = traffic_take(project=project)
+    assert (taken.differing, taken.drawn) == (0, 1)
+    assert Task.objects.get().stratum == Stratum.RANDOM
+
+
+def test_a_shadow_that_differs_everywhere_leaves_room_for_the_unsure(
+    answer: Any, compare: Any, project: Project
+) -> None:
+    Project.objects.filter(pk=project.pk).update(traffic_daily_limit=4)
+    project.refresh_from_db()
+    for number in range(6):
+        compare(answer(f"Ada wrote {number}."), 0.0)
+        answer(f"Ann stayed {number}.", sure=0.1)
+    taken = traffic_take(project=project)
+    assert (taken.differing, taken.low) == (2, 2)

@@ -13,7 +13,7 @@ from audit.services import SYSTEM
 from corpus.models import Project
 from feedback.services import correction_submit
 from inference.models import Deployment
-from retraining.models import RetrainDecision, RetrainPolicy, TrainingRun
+from retraining.models import RetrainDecision, RetrainPolicy, Rollout, TrainingRun
 from retraining.selectors import corrections_new, corrections_new_count
 from retraining.services import policies_check, policy_change, policy_check, run_cancel
 from retraining.services.verdict import duration
@@ -196,3 +196,23 @@ def test_the_defaults_are_those_of_the_documentation(project: Project, champion:
 )
 def test_durations_read_as_people_say_them(seconds: int, said: str) -> None:
     assert duration(timedelta(seconds=seconds)) == said
+
+
+def test_it_waits_while_a_version_is_being_rolled_out(
+    project: Project, policy: RetrainPolicy, correct: Correct, champion: Deployment, later: list[timedelta]
+) -> None:
+    correct(3)
+    later.append(timedelta(minutes=5))
+    Rollout.objects.create(
+        project=project,
+        version=champion.version,
+        champion=champion.version,
+        plan={"steps": [0, 100]},
+        reason="x",
+        started_by="mia",
+    )
+    decision = policy_check(project=project)
+    assert (decision.due, decision.explanation) == (
+        False,
+        f"not due: {champion.version} is being rolled out",
+    )

@@ -105,6 +105,7 @@ def test_what_cannot_be_is_refused_with_a_code(caller: Caller, new: ModelVersion
     assert refused(caller.post(f"rollouts/{number}/roll-back")) == (400, "reason_required")
     caller.post(f"rollouts/{number}/roll-back", reason="x")
     assert refused(caller.post(f"rollouts/{number}/pause", reason="x")) == (409, "rollout_over")
+    assert refused(caller.post("rollouts", version="new@1", reason="\0")) == (400, "null_character")
     assert refused(caller.get("rollouts/999")) == (404, "not_found")
     assert refused(caller.get(f"rollouts/{2**70}")) == (404, "not_found")
 
