@@ -235,7 +235,9 @@ class ExperimentAdmin(ProjectHistory):
                 "rows": _rows(arms, look) if look else [],
                 "estimate": _estimate(experiment.project, shares, settings)
                 if is_draft
-                else estimate_words(experiment.estimate, is_rating=scale_of(experiment) == 1),
+                else estimate_words(
+                    experiment.estimate, metric=experiment.metric, max_days=experiment.max_days
+                ),
                 "may_start": may_act and is_draft,
                 "may_stop": may_act and is_running,
                 "may_conclude": may_act and not is_draft and experiment.promoted_at is None,
@@ -291,7 +293,7 @@ def _sent(request: HttpRequest) -> dict[str, Any]:
 def _estimate(project: Project, shares: list[float], settings: dict[str, Any]) -> list[str]:
     asked = {name: settings[name] for name in ("metric", "by", "effect", "alpha", "power")}
     found = experiment_estimate(project=project, shares=shares, **asked)
-    return estimate_words(found.to_json(), is_rating=settings["metric"] == Experiment.Metric.RATING)
+    return estimate_words(found.to_json(), metric=settings["metric"], max_days=settings["max_days"])
 
 
 def _plots(experiment: Experiment, challengers: Iterable[ExperimentArm]) -> Iterable[Plot]:

@@ -46,7 +46,7 @@ def verdict_of(experiment: Experiment, arms: Sequence[ExperimentArm], look: Expe
     return verdict
 
 
-def estimate_words(estimate: Mapping[str, Any], *, is_rating: bool = False) -> list[str]:
+def estimate_words(estimate: Mapping[str, Any], *, metric: str, max_days: int) -> list[str]:
     """What `experiment_estimate` found, sentence by sentence."""
     values = {
         "total": _count(estimate["total"]),
@@ -55,7 +55,7 @@ def estimate_words(estimate: Mapping[str, Any], *, is_rating: bool = False) -> l
         "days": RATE_DAYS,
         "answers": _number(estimate["answers_per_day"]),
     }
-    if is_rating:
+    if metric == Experiment.Metric.RATING:
         words = [_("About %(total)s ratings are needed in all, %(per_arm)s for each version.") % values]
     else:
         words = [_("About %(total)s reviews are needed in all, %(per_arm)s for each version.") % values]
@@ -77,6 +77,15 @@ def estimate_words(estimate: Mapping[str, Any], *, is_rating: bool = False) -> l
             )
             % {"past": RATE_DAYS, "rate": values["rate"], "count": days}
         )
+        if days > max_days:
+            words.append(
+                ngettext(
+                    "It ends after %(count)d day, and may well have found nothing by then.",
+                    "It ends after %(count)d days, and may well have found nothing by then.",
+                    max_days,
+                )
+                % {"count": max_days}
+            )
     words.append(_("Callers got %(answers)s answers a day.") % values)
     if estimate["is_assumed"]:
         words.append(

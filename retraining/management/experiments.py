@@ -66,8 +66,8 @@ def experiment_tell(experiment: Experiment, to: OutputWrapper) -> None:
     for words in (verdict.sentence, *verdict.notes):
         to.write(f"  {words}")
     if experiment.status == Experiment.Status.RUNNING and look is None:
-        is_rating = experiment.metric == Experiment.Metric.RATING
-        for words in estimate_words(experiment.estimate, is_rating=is_rating):
+        told = {"metric": experiment.metric, "max_days": experiment.max_days}
+        for words in estimate_words(experiment.estimate, **told):
             to.write(f"  {words}")
 
 

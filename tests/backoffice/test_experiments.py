@@ -75,6 +75,12 @@ def test_the_estimate_is_shown_before_anything_is_made(owner: Client, lab: Lab) 
     assert not Experiment.objects.exists()
 
 
+def test_an_estimate_beyond_its_days_is_pointed_at(owner: Client, lab: Lab) -> None:
+    lab.review(lab.answers(None, "champion", 100, bucket=None), edited=0.2)
+    asked = owner.post(reverse("admin:retraining_experiment_add"), body(lab, estimate="1"))
+    assert "It ends after 28 days, and may well have found nothing by then." in asked.content.decode()
+
+
 def test_a_draft_is_made_and_started(owner: Client, lab: Lab) -> None:
     owner.post(reverse("admin:retraining_experiment_add"), body(lab))
     experiment = Experiment.objects.get()

@@ -59,8 +59,8 @@ class Command(BaseCommand):
         experiment_tell(experiment, self.stdout)
         asked = {name: settings[name] for name in ("metric", "by", "effect", "alpha", "power")}
         estimate = experiment_estimate(project=project, shares=[share for _, share in arms], **asked)
-        is_rating = experiment.metric == Experiment.Metric.RATING
-        for words in estimate_words(estimate.to_json(), is_rating=is_rating):
+        told = {"metric": experiment.metric, "max_days": experiment.max_days}
+        for words in estimate_words(estimate.to_json(), **told):
             self.stdout.write(f"  {words}")
 
 
