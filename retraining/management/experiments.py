@@ -66,8 +66,9 @@ def experiment_tell(experiment: Experiment, to: OutputWrapper) -> None:
     for words in (verdict.sentence, *verdict.notes):
         to.write(f"  {words}")
     if experiment.status == Experiment.Status.RUNNING and look is None:
-        told = {"metric": experiment.metric, "max_days": experiment.max_days}
-        for words in estimate_words(experiment.estimate, **told):
+        for words in estimate_words(
+            experiment.estimate, metric=experiment.metric, max_days=experiment.max_days
+        ):
             to.write(f"  {words}")
 
 

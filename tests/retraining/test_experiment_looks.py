@@ -15,7 +15,7 @@ from inference.models import ArmFailure
 from inference.selectors import champion_of, shares_in
 from inference.services import api_key_create
 from inference.shares import BUCKETS, arm_of, bucket_of
-from ner.sequential import Sequential
+from ner.sequential import Sequential, sample_ratio_p
 from retraining.experiment_estimates import experiment_estimate
 from retraining.experiment_measures import RATIO_ALARM, Measured, measure, ratio_p
 from retraining.models import Experiment, ExperimentLook
@@ -126,20 +126,26 @@ def test_uneven_callers_do_not_keep_a_worse_version_in_service(lab: Lab) -> None
     assert checked(experiment).outcome == Experiment.Outcome.LOSS
 
 
-def dealt(subjects: int, asks: Any, shares: dict[str, float]) -> dict[str, dict[int, int]]:
+def dealt(
+    subjects: int, asks: Any, shares: dict[str, float], salt: str = "salt"
+) -> dict[str, dict[int, int]]:
     """Answers by arm and group, of subjects who ask so many times each."""
     found: dict[str, dict[int, int]] = {slot: {} for slot in shares}
     for number in range(subjects):
-        slot, group = arm_of(f"user {number}", shares, "salt"), bucket_of(f"user {number}", "salt")
+        slot, group = arm_of(f"user {number}", shares, salt), bucket_of(f"user {number}", salt)
         found[slot][group] = found[slot].get(group, 0) + asks(number)
     return found
 
 
 def test_subjects_who_ask_often_are_no_alarm() -> None:
     shares = {"champion": 50.0, "challenger": 50.0}
-    often = dealt(300, lambda number: 1 + 200 * (number % 7 == 0), shares)
-    assert ratio_p(often, shares) > 0.01
-    lost = {"champion": often["champion"], "challenger": {}}
+    often = [dealt(300, lambda number: 1 + 200 * (number % 7 == 0), shares, salt) for salt in "abcdefghijkl"]
+    by_answer = [
+        sample_ratio_p({slot: sum(groups.values()) for slot, groups in one.items()}, shares) for one in often
+    ]
+    assert sum(p < RATIO_ALARM for p in by_answer) > len(often) / 2, "answer by answer most are alarms"
+    assert min(ratio_p(one, shares) for one in often) > RATIO_ALARM
+    lost = {"champion": often[0]["champion"], "challenger": {}}
     assert ratio_p(lost, shares) < RATIO_ALARM
 
 

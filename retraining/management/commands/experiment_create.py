@@ -59,8 +59,9 @@ class Command(BaseCommand):
         experiment_tell(experiment, self.stdout)
         asked = {name: settings[name] for name in ("metric", "by", "effect", "alpha", "power")}
         estimate = experiment_estimate(project=project, shares=[share for _, share in arms], **asked)
-        told = {"metric": experiment.metric, "max_days": experiment.max_days}
-        for words in estimate_words(estimate.to_json(), **told):
+        for words in estimate_words(
+            estimate.to_json(), metric=experiment.metric, max_days=experiment.max_days
+        ):
             self.stdout.write(f"  {words}")
 
 
