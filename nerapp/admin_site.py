@@ -55,7 +55,10 @@ GROUPS: tuple[tuple[StrPromise | str, tuple[str, ...]], ...] = (
             "retraining.Experiment",
         ),
     ),
-    (_("Webhooks"), ("webhooks.Webhook", "webhooks.Delivery")),
+    (
+        _("Notifications"),
+        ("webhooks.Channel", "webhooks.PlannedChange", "webhooks.Webhook", "webhooks.Delivery"),
+    ),
     (_("Records and people"), ("audit.AuditEvent", "auth.User", "auth.Group")),
 )
 

@@ -22,10 +22,9 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     AfterValidator,
@@ -37,6 +36,8 @@ from pydantic import (
     ValidationError,
 )
 
+from nerapp import env_values
+
 EXIT_CONFIG: Final = 78  # EX_CONFIG of sysexits.h
 PROJECT: Final = Path(__file__).resolve().parent.parent
 
@@ -44,81 +45,10 @@ PROJECT: Final = Path(__file__).resolve().parent.parent
 _NO_DATABASE: Final = "postgresql://nerapp_app@127.0.0.1:1/nerapp"
 _NO_REDIS: Final = "redis://127.0.0.1:1/0"
 
-_KNOWN_KEYS: Final = (
-    "django-insecure",
-    "changeme",
-    "change-me",
-    "secret-key",
-    "example",
-    "your-secret",
-)
-
-
-def _words(value: str) -> tuple[str, ...]:
-    """Split a comma-separated variable; pydantic then checks the parts."""
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _strong(value: SecretStr) -> SecretStr:
-    """Refuse a secret that a stranger could guess or find in a tutorial."""
-    text = value.get_secret_value()
-    if len(text) < 50:
-        raise ValueError(f"has {len(text)} characters")
-    if len(set(text)) < 5:
-        raise ValueError("has fewer than 5 distinct characters")
-    if any(known in text.lower() for known in _KNOWN_KEYS):
-        raise ValueError("is a known example, not a secret")
-    return value
-
-
-def _postgres(value: str) -> str:
-    parts = _url(value)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise ValueError("is not a PostgreSQL address")
-    if not parts.username or not parts.path.strip("/"):
-        raise ValueError("names no user or no database")
-    return value
-
-
-def _redis(value: str) -> str:
-    parts = _url(value)
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("is not a Redis address")
-    if parts.scheme != "unix" and not parts.hostname:
-        raise ValueError("names no host")
-    return value
-
-
-def _url(value: str) -> SplitResult:
-    try:
-        parts = urlsplit(value)
-        parts.port  # noqa: B018  (reading it is what checks it)
-    except ValueError:
-        raise ValueError("is not an address") from None
-    return parts
-
-
-def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        parts = _url(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path:
-            raise ValueError("holds something that is not an origin")
-    return values
-
-
-def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        try:
-            ip_network(value)
-        except ValueError:
-            raise ValueError("holds something that is not a network") from None
-    return values
-
-
-StrongSecret = Annotated[SecretStr, AfterValidator(_strong)]
-PostgresUrl = Annotated[str, AfterValidator(_postgres)]
-RedisUrl = Annotated[str, AfterValidator(_redis)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+StrongSecret = Annotated[SecretStr, AfterValidator(env_values.strong)]
+PostgresUrl = Annotated[str, AfterValidator(env_values.postgres)]
+RedisUrl = Annotated[str, AfterValidator(env_values.redis)]
+Words = Annotated[tuple[str, ...], BeforeValidator(env_values.words)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
@@ -149,12 +79,12 @@ class Env(BaseModel):
         validation_alias="ALLOWED_HOSTS",
         description="host names separated by commas; no * in production",
     )
-    csrf_trusted_origins: Annotated[Words, AfterValidator(_origins)] = Field(
+    csrf_trusted_origins: Annotated[Words, AfterValidator(env_values.origins)] = Field(
         (),
         validation_alias="CSRF_TRUSTED_ORIGINS",
         description="origins such as https://ner.example.org, separated by commas; https in production",
     )
-    cors_allowed_origins: Annotated[Words, AfterValidator(_origins)] = Field(
+    cors_allowed_origins: Annotated[Words, AfterValidator(env_values.origins)] = Field(
         (),
         validation_alias="CORS_ALLOWED_ORIGINS",
         description="origins whose pages may call the API, such as https://shop.example.org, separated by "
@@ -246,15 +176,38 @@ class Env(BaseModel):
     webhook_allow_http: bool = Field(
         False, validation_alias="WEBHOOK_ALLOW_HTTP", description="true or false"
     )
-    webhook_ports: Annotated[tuple[Port, ...], BeforeValidator(_words)] = Field(
+    webhook_ports: Annotated[tuple[Port, ...], BeforeValidator(env_values.words)] = Field(
         (80, 443, 8443),
         validation_alias="WEBHOOK_PORTS",
         description="TCP ports separated by commas",
     )
-    webhook_networks: Annotated[Words, AfterValidator(_networks)] = Field(
+    webhook_networks: Annotated[Words, AfterValidator(env_values.networks)] = Field(
         (),
         validation_alias="WEBHOOK_NETWORKS",
         description="networks such as 10.20.0.0/16, separated by commas",
+    )
+    site_url: Annotated[str, AfterValidator(env_values.site)] | None = Field(
+        None,
+        validation_alias="SITE_URL",
+        description="the origin that people open nerapp at, such as https://ner.example.org",
+    )
+    email_url: Annotated[str, AfterValidator(env_values.mail_server)] | None = Field(
+        None,
+        repr=False,
+        validation_alias="EMAIL_URL",
+        description="smtp+starttls://USER:PASSWORD@HOST:587, smtps://USER:PASSWORD@HOST:465 or smtp://HOST:25",
+    )
+    email_from: Annotated[str, AfterValidator(env_values.sender)] = Field(
+        "nerapp@localhost",
+        validation_alias="EMAIL_FROM",
+        description="the sender of mails, such as nerapp@example.org",
+    )
+    notify_group_seconds: int = Field(
+        60,
+        ge=0,
+        le=3600,
+        validation_alias="NOTIFY_GROUP_SECONDS",
+        description="events of so many seconds are one message to people, 0 to 3600",
     )
 
     port: int = Field(8000, ge=1, le=65535, validation_alias="PORT", description="a TCP port, 1 to 65535")
@@ -395,7 +348,7 @@ def _contradictions(filled: Mapping[str, Any]) -> list[str]:
             found["DEBUG"] = "is true in production"
         if "ALLOWED_HOSTS" not in filled:
             found["ALLOWED_HOSTS"] = "is not set"
-        elif "*" in _words(filled["ALLOWED_HOSTS"]):
+        elif "*" in env_values.words(filled["ALLOWED_HOSTS"]):
             found["ALLOWED_HOSTS"] = "holds * in production"
         for origins in ("CSRF_TRUSTED_ORIGINS", "CORS_ALLOWED_ORIGINS"):
             if "http://" in filled.get(origins, ""):

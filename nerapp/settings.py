@@ -223,6 +223,15 @@ SHADOW_KEEP_DAYS = 30
 WEBHOOK_ALLOW_HTTP = ENV.webhook_allow_http
 WEBHOOK_PORTS = frozenset(ENV.webhook_ports)
 WEBHOOK_NETWORKS = [ip_network(network) for network in ENV.webhook_networks]
+#: Where people open nerapp: links in messages lead there; without it messages have none.
+SITE_URL = ENV.site_url or ""
+#: The mail server of notifications; without one nobody is mailed.
+MAIL_SERVER = ENV.email_url or ""
+MAIL_FROM = ENV.email_from
+#: Nothing else mails: Django's own doors lead nowhere.
+EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+#: Events of so many seconds are one message to people.
+NOTIFY_GROUP_SECONDS = ENV.notify_group_seconds
 #: What webhooks were told is remembered for so many days.
 WEBHOOK_KEEP_DAYS = 30
 

@@ -33,3 +33,21 @@ class StillWaiting(Conflict):
     """This delivery is still being tried; it can be sent again once it has ended."""
 
     code = "delivery_waiting"
+
+
+class MailNotSet(DomainError):
+    """Nobody can be mailed: no mail server is set (EMAIL_URL)."""
+
+    code = "mail_not_set"
+
+
+class MailAddressRefused(DomainError):
+    """{address} is not a mail address."""
+
+    code = "mail_address_invalid"
+
+
+class TooLong(DomainError):
+    """A planned change lasts {days} days at most, and ends after it begins."""
+
+    code = "planned_change_too_long"

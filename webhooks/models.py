@@ -28,6 +28,10 @@ class EventKind(models.TextChoices):
     DRIFTED = "drift.detected", _("Texts drifted from those of the training")
 
 
+#: What channels tell people of: not every single correction and answer.
+FOR_PEOPLE = [kind for kind in EventKind if kind not in (EventKind.LOW_CONFIDENCE, EventKind.CORRECTION)]
+#: What a channel tells: one or more events, in sentences.
+MESSAGE = "channel.message"
 #: What `webhook_test` sends: to every webhook, whatever it has chosen.
 TEST = "webhook.test"
 
@@ -38,15 +42,33 @@ TEST = "webhook.test"
     model_name="WebhookEvent",
 )
 class Webhook(models.Model):
-    """An address of another system that wants to hear of some events of one project.
+    """An address that wants to hear of some events of one project: another system's, or people's (`Channel`).
 
-    Its secret is not stored: it is derived from the id and `secret_number` (webhooks.signing).
+    The secret that messages to systems are signed with is not stored: it is derived from the id and
+    `secret_number` (webhooks.signing).
     """
+
+    class Form(models.TextChoices):
+        SIGNED = "signed", _("Signed JSON for systems")
+        SLACK = "slack", _("Slack, Mattermost and the like")
+        MAIL = "mail", _("E-mail")
+
+    class Language(models.TextChoices):
+        EN = "en", "English"
+        DE = "de", "Deutsch"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="webhooks")
     name = models.CharField(max_length=100)
-    url = models.CharField(max_length=500)
+    form = models.CharField(max_length=6, choices=Form.choices, default=Form.SIGNED, db_default=Form.SIGNED)
+    url = models.CharField(max_length=500, help_text=_("Mail addresses stand behind mailto:"))
+    language = models.CharField(
+        max_length=2,
+        choices=Language.choices,
+        default=Language.EN,
+        db_default=Language.EN,
+        help_text=_("Of sentences for people."),
+    )
     kinds = ArrayField(models.CharField(max_length=40, choices=EventKind.choices))
     secret_number = models.PositiveIntegerField(default=1, help_text=_("Grows with every new secret."))
     former_secret_until = models.DateTimeField(
@@ -59,6 +81,11 @@ class Webhook(models.Model):
     # How far it has read (webhooks.services.events).
     read_number = models.PositiveBigIntegerField(
         default=0, help_text=_("The last event of the project's audit chain that was read.")
+    )
+    read_urgent = models.PositiveBigIntegerField(
+        default=0,
+        db_default=0,
+        help_text=_("The last event that was looked at for a rollback: those do not wait for others."),
     )
     read_until = models.DateTimeField(db_default=Now(), help_text=_("Predictions before it were read."))
     read_prediction = models.UUIDField(
@@ -84,10 +111,65 @@ class Webhook(models.Model):
                 | (Q(off_at__isnull=False) & ~Q(off_reason="")),
                 name="webhook_off_says_why",
             ),
+            models.CheckConstraint(
+                condition=Q(form="mail", url__startswith="mailto:")
+                | (~Q(form="mail") & ~Q(url__startswith="mailto:")),
+                name="webhook_mails_to_mail_addresses",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_for_people(self) -> bool:
+        """Are they sentences, several events in one?"""
+        return self.form != self.Form.SIGNED
+
+    @property
+    def noun(self) -> str:
+        """What people call it, in the audit log and in the addresses of pages."""
+        return "channel" if self.is_for_people else "webhook"
+
+
+class Channel(Webhook):
+    """A webhook whose messages are sentences for people: an e-mail or a post to a chat.
+
+    The same rows, told by the same workers; its own pages and permissions.
+    """
+
+    class Meta:
+        proxy = True
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
+
+
+class PlannedChange(models.Model):
+    """A time in which a project's channels keep quiet, because somebody changes something on purpose.
+
+    Rollbacks are told nevertheless, and one summary follows at the end.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="planned_changes")
+    begins_at = models.DateTimeField(help_text=_("UTC"))
+    ends_at = models.DateTimeField(help_text=_("UTC"))
+    reason = models.CharField(max_length=500)
+    by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = _("planned change")
+        verbose_name_plural = _("planned changes")
+        ordering = ["-begins_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_at__gte=models.F("begins_at")), name="planned_change_ends_after_it_begins"
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-ends_at"], name="planned_change_by_end")]
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Delivery(models.Model):
@@ -101,7 +183,10 @@ class Delivery(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event = models.CharField(max_length=100, help_text=_("What happened, once per webhook."))
-    kind = models.CharField(max_length=40, choices=[*EventKind.choices, (TEST, _("A test"))])
+    kind = models.CharField(
+        max_length=40,
+        choices=[*EventKind.choices, (TEST, _("A test")), (MESSAGE, _("A message to people"))],
+    )
     occurred_at = models.DateTimeField()
     data = models.JSONField(help_text=_("Ids and numbers; never a text."))
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.conf import LazySettings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import Q
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -46,8 +48,8 @@ from retraining.models import (
 )
 from retraining.services import experiment_create, rollout_start, rollouts_check
 from tests.backoffice.conftest import staff
-from webhooks.models import Delivery, EventKind, Webhook
-from webhooks.services import webhook_create, webhook_test
+from webhooks.models import Channel, Delivery, EventKind, PlannedChange, Webhook
+from webhooks.services import channel_create, planned_change_create, webhook_create, webhook_test
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +73,8 @@ PAGES = (
     RolloutPolicy,
     Experiment,
     Webhook,
+    Channel,
+    PlannedChange,
     Delivery,
     AuditEvent,
 )
@@ -107,6 +111,11 @@ ACTS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
     "webhooks_webhook_rotate": ("change_webhook", Webhook, {}),
     "webhooks_webhook_switch_off": ("change_webhook", Webhook, {"reason": "x"}),
     "webhooks_webhook_switch_on": ("change_webhook", Webhook, {}),
+    "webhooks_channel_edit": ("change_channel", Channel, {}),
+    "webhooks_channel_test": ("change_channel", Channel, {}),
+    "webhooks_channel_switch_off": ("change_channel", Channel, {"reason": "x"}),
+    "webhooks_channel_switch_on": ("change_channel", Channel, {}),
+    "webhooks_plannedchange_end": ("change_plannedchange", PlannedChange, {}),
     "webhooks_delivery_resend": ("change_webhook", Delivery, {}),
     "retraining_experiment_start": ("promote_modelversion", Experiment, {"reason": "x"}),
     "retraining_experiment_stop": ("promote_modelversion", Experiment, {"reason": "x"}),
@@ -162,14 +171,36 @@ def everything(run: TrainingRun, project: Project, settings: LazySettings) -> No
         project=project, name="shop", url="https://127.0.0.1/", kinds=EventKind.values, actor=SYSTEM
     )
     webhook_test(webhook=webhook, actor=SYSTEM)
+    channel_create(
+        project=project,
+        name="on call",
+        form="slack",
+        url="https://127.0.0.1/services/xyzzy",
+        language="en",
+        kinds=[EventKind.PROMOTED],
+        actor=SYSTEM,
+    )
+    planned_change_create(
+        project=project,
+        begins_at=timezone.now(),
+        ends_at=timezone.now() + timedelta(hours=1),
+        reason="moving house",
+        actor=SYSTEM,
+    )
 
 
 def lists(model: type[Any]) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
+def newest(model: type[Any]) -> Any:
+    """The last row that has a page of this kind: webhooks and channels share a table."""
+    rows = getattr(admin.site._registry[model], "rows", Q())
+    return model.objects.filter(rows).order_by("pk").last()
+
+
 def page(model: type[Any]) -> str:
-    row = model.objects.order_by("pk").last()
+    row = newest(model)
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[row.pk])
 
 
@@ -242,7 +273,7 @@ def test_an_act_needs_its_permission_and_a_role_in_the_project(
     others = [f"view_{model._meta.model_name}" for _, model, _ in ACTS.values()]
     before = AuditEvent.objects.count()
     for name, (codename, model, body) in ACTS.items():
-        address = reverse(f"admin:{name}", args=[model.objects.order_by("pk").last().pk])
+        address = reverse(f"admin:{name}", args=[newest(model).pk])
         assert Client().post(address, body).status_code == 302, name
         assert sign_in(staff(mia, *others)).post(address, body).status_code == 403, name
         assert sign_in(staff(otto, *others, codename)).post(address, body).status_code == 403, name
@@ -252,7 +283,13 @@ def test_an_act_needs_its_permission_and_a_role_in_the_project(
 
 @pytest.mark.parametrize(
     "name",
-    ["retraining_trainingrun_add", "retraining_rollout_add", "inference_apikey_add", "webhooks_webhook_add"],
+    [
+        "retraining_trainingrun_add",
+        "retraining_rollout_add",
+        "inference_apikey_add",
+        "webhooks_webhook_add",
+        "webhooks_channel_add",
+    ],
 )
 def test_making_something_needs_a_role_in_that_project(
     name: str, everything: None, ana: User, otto: User, sign_in: Callable[[User], Client], project: Project
@@ -260,6 +297,7 @@ def test_making_something_needs_a_role_in_that_project(
     body = {"project": project.pk, "reason": "x", "name": "n", "scopes": ["predict"], "rate_per_hour": 10}
     body |= {"version": ModelVersion.objects.latest("pk").pk}
     body |= {"url": "https://127.0.0.1/", "kinds": [EventKind.PROMOTED]}
+    body |= {"form": "slack", "language": "en"}
     before = AuditEvent.objects.count()
     assert sign_in(staff(ana)).get(reverse(f"admin:{name}")).status_code == 403
     assert sign_in(staff(ana, "*")).post(reverse(f"admin:{name}"), body).status_code == 403

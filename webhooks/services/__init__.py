@@ -1,5 +1,11 @@
 """What can be done with webhooks, and what the workers do for them."""
 
+from webhooks.services.channels import (
+    channel_change,
+    channel_create,
+    planned_change_create,
+    planned_change_end,
+)
 from webhooks.services.deliveries import (
     deliveries_forget,
     delivery_resend,
@@ -18,9 +24,13 @@ from webhooks.services.endpoints import (
 from webhooks.services.events import events_take
 
 __all__ = [
+    "channel_change",
+    "channel_create",
     "deliveries_forget",
     "delivery_resend",
     "events_take",
+    "planned_change_create",
+    "planned_change_end",
     "webhook_change",
     "webhook_create",
     "webhook_publish",

@@ -24,15 +24,16 @@ from django.utils import timezone
 
 from audit.services import SYSTEM, Actor, event_record
 from inference.services.leases import task_publish
-from webhooks import wire
+from webhooks import mail, wire
 from webhooks.errors import StillWaiting
 from webhooks.models import TEST, Attempt, Delivery, Webhook
-from webhooks.services.endpoints import switched_off
+from webhooks.sentences import as_slack, as_text, message_of
+from webhooks.services.endpoints import audit_subject, switched_off
 from webhooks.services.events import events_take
 from webhooks.signing import headers_of
 
 log = structlog.get_logger(__name__)
-Status, Outcome = Delivery.Status, Attempt.Outcome
+Status, Outcome, Form = Delivery.Status, Attempt.Outcome, Webhook.Form
 
 #: A worker that has not come back for this long is taken for dead: longer than any try.
 LEASE = timedelta(seconds=60)
@@ -124,14 +125,8 @@ def delivery_try(*, delivery: Delivery) -> bool:
         ).update(attempts=number, retry_number=F("retry_number") + 1, due_at=Now() + LEASE):
             return False
         attempt = Attempt.objects.create(delivery=delivery, number=number)
-    body = body_of(delivery)
-    headers = {
-        "content-type": "application/json",
-        "user-agent": f"nerapp/{settings.VERSION}",
-        **headers_of(delivery.webhook, message_id=delivery.message_id, body=body, now=datetime.now(tz=UTC)),
-    }
     began = time.monotonic()
-    answer = wire.post(delivery.webhook.url, body=body.encode(), headers=headers)
+    answer = _send(delivery)
     _write_down(attempt, answer, milliseconds=round(1000 * (time.monotonic() - began)))
     log.info(
         "webhook_tried",
@@ -145,8 +140,28 @@ def delivery_try(*, delivery: Delivery) -> bool:
     return answer.outcome not in _SILENT
 
 
+def _send(delivery: Delivery) -> wire.Answer:
+    webhook, body = delivery.webhook, body_of(delivery)
+    if webhook.form == Form.MAIL:
+        return mail.send(
+            mail.recipients_of(webhook.url),
+            message_id=delivery.message_id,
+            subject=message_of(delivery).subject,
+            text=body,
+        )
+    headers = {"content-type": "application/json", "user-agent": f"nerapp/{settings.VERSION}"}
+    if webhook.form == Form.SIGNED:
+        now = datetime.now(tz=UTC)
+        headers |= headers_of(webhook, message_id=delivery.message_id, body=body, now=now)
+    return wire.post(webhook.url, body=body.encode(), headers=headers)
+
+
 def body_of(delivery: Delivery) -> str:
-    """The message: what happened, when, and the ids to look it up by. The same for every try."""
+    """The message. To systems: what happened, when, and the ids to look it up by, the same for every try."""
+    if delivery.webhook.form == Form.MAIL:
+        return as_text(message_of(delivery))
+    if delivery.webhook.form == Form.SLACK:
+        return as_slack(message_of(delivery))
     content = {"type": delivery.kind, "timestamp": delivery.occurred_at.isoformat(), "data": delivery.data}
     return json.dumps(content, separators=(",", ":"), sort_keys=True)
 
@@ -164,9 +179,9 @@ def delivery_resend(*, delivery: Delivery, actor: Actor) -> Delivery:
     if not again.update(status=Status.WAITING, ended_at=None, due_at=Now(), retry_from=Now(), retry_number=0):
         raise StillWaiting()
     event_record(
-        action="webhook.resend",
+        action=f"{delivery.webhook.noun}.resend",
         actor=actor,
-        subject=delivery.webhook,
+        subject=audit_subject(delivery.webhook),
         chain=delivery.webhook.project.slug,
         data={"delivery": str(delivery.pk), "kind": delivery.kind},
     )
@@ -186,9 +201,9 @@ def webhook_test(*, webhook: Webhook, actor: Actor) -> Delivery:
         data={"project": webhook.project.slug, "webhook": str(webhook.pk)},
     )
     event_record(
-        action="webhook.test",
+        action=f"{webhook.noun}.test",
         actor=actor,
-        subject=webhook,
+        subject=audit_subject(webhook),
         chain=webhook.project.slug,
         data={"delivery": str(delivery.pk)},
     )

@@ -102,9 +102,9 @@ def switched_off(webhook: Webhook, *, actor: Actor, reason: str) -> None:
     waiting = webhook.deliveries.filter(status=Delivery.Status.WAITING)
     given_up = waiting.update(status=Delivery.Status.DEAD, ended_at=Now())
     event_record(
-        action="webhook.switch_off",
+        action=f"{webhook.noun}.switch_off",
         actor=actor,
-        subject=webhook,
+        subject=audit_subject(webhook),
         chain=webhook.project.slug,
         reason=reason,
         data={"given_up": given_up},
@@ -120,8 +120,18 @@ def webhook_switch_on(*, webhook: Webhook, actor: Actor) -> Webhook:
         webhook.failing_since = webhook.paused_until = None
         reading_begins_now(webhook)
         webhook.save()
-        event_record(action="webhook.switch_on", actor=actor, subject=webhook, chain=webhook.project.slug)
+        event_record(
+            action=f"{webhook.noun}.switch_on",
+            actor=actor,
+            subject=audit_subject(webhook),
+            chain=webhook.project.slug,
+        )
     return webhook
+
+
+def audit_subject(webhook: Webhook) -> str:
+    """How the audit log names it: a channel by the name of its pages."""
+    return f"webhooks.{webhook.noun}:{webhook.pk}"
 
 
 def _kinds(kinds: Sequence[str]) -> list[str]:

@@ -7,9 +7,8 @@ nothing out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import transaction
 from django.db.models import BooleanField, F, Func, Q, Value
@@ -19,9 +18,9 @@ from audit.models import AuditEvent
 from audit.selectors import chain_head
 from inference.models import Prediction
 from webhooks.models import Delivery, EventKind, Webhook
+from webhooks.services.notices import notices
+from webhooks.told import STEP, TOLD, Data
 
-#: So many events, and so many predictions, are made deliveries at once.
-STEP = 500
 #: With so many deliveries that wait, the webhook reads no further: what happened meanwhile stays where it is.
 MOST_WAITING = 1_000
 #: Younger predictions are left for later: one that is written meanwhile may be older than those read.
@@ -29,94 +28,6 @@ SETTLING = timedelta(seconds=30)
 #: Predictions are looked through in windows, so that no query grows with the time that nobody looked.
 WINDOW = timedelta(minutes=10)
 WINDOWS = 12
-
-Data = dict[str, Any]
-
-
-def _id_in(subject: str) -> str:
-    return subject.rpartition(":")[2]
-
-
-def _corrected(event: AuditEvent) -> Data:
-    told = ("document", "number", "prediction", "stratum", "spans", "decisions")
-    return {"correction": _id_in(event.subject), **{name: event.data.get(name) for name in told}}
-
-
-def _promoted(event: AuditEvent) -> Data | None:
-    if event.data.get("slot", "champion") != "champion":
-        return None
-    return {
-        "from": event.data.get("from"),
-        "to": event.data.get("to"),
-        "generation": event.data.get("generation"),
-        "rolled_back": event.action == "version.roll_back",
-    }
-
-
-def _trained(event: AuditEvent) -> Data:
-    return {
-        "run": int(_id_in(event.subject)),
-        "status": "done" if event.action == "run.finish" else "failed",
-        "candidate": event.data.get("candidate"),
-        "passed": event.data.get("passed"),
-    }
-
-
-def _judged(event: AuditEvent) -> Data:
-    told = ("run", "candidate", "passed", "difference", "refused")
-    return {name: event.data.get(name) for name in told}
-
-
-def _moved_on(event: AuditEvent) -> Data:
-    told = ("version", "champion", "status", "share_before", "share", "next_share")
-    return {
-        "rollout": int(_id_in(event.subject)),
-        "change": event.action.partition(".")[2],
-        **{name: event.data.get(name) for name in told},
-    }
-
-
-def _taken_back(event: AuditEvent) -> Data:
-    broken = [found for found in event.data.get("findings", ()) if found["state"] == "broken"]
-    return {
-        "rollout": int(_id_in(event.subject)),
-        **{name: event.data.get(name) for name in ("version", "champion", "share_before")},
-        "broken": [{name: found[name] for name in ("code", "value", "limit")} for found in broken],
-    }
-
-
-def _concluded(event: AuditEvent) -> Data:
-    return {
-        "experiment": int(_id_in(event.subject)),
-        **{name: event.data.get(name) for name in ("outcome", "winner")},
-    }
-
-
-def _drifted(event: AuditEvent) -> Data:
-    return {
-        "report": int(_id_in(event.subject)),
-        **{name: event.data.get(name) for name in ("version", "texts", "drifted")},
-    }
-
-
-#: Which audit events are told, as what, and which of their data: ids and numbers only, or None if not.
-TOLD: dict[str, tuple[EventKind, Callable[[AuditEvent], Data | None]]] = {
-    "correction.submit": (EventKind.CORRECTION, _corrected),
-    "version.promote": (EventKind.PROMOTED, _promoted),
-    "version.roll_back": (EventKind.PROMOTED, _promoted),
-    "deployment.set": (EventKind.PROMOTED, _promoted),
-    "run.finish": (EventKind.TRAINED, _trained),
-    "run.fail": (EventKind.TRAINED, _trained),
-    "gate.judge": (EventKind.JUDGED, _judged),
-    # Not what a person approved: the step that follows is told.
-    **{
-        f"rollout.{change}": (EventKind.ROLLOUT_STEP, _moved_on)
-        for change in ("start", "advance", "ask", "pause", "resume", "stop", "finish")
-    },
-    "rollout.roll_back": (EventKind.ROLLED_BACK, _taken_back),
-    "experiment.end": (EventKind.EXPERIMENT_ENDED, _concluded),
-    "drift.found": (EventKind.DRIFTED, _drifted),
-}
 
 
 @transaction.atomic
@@ -132,17 +43,17 @@ def events_take(*, webhook: Webhook, now: datetime | None = None) -> int:
         return 0
     if reader.deliveries.filter(status=Delivery.Status.WAITING)[:MOST_WAITING].count() >= MOST_WAITING:
         return 0
-    made = Delivery.objects.bulk_create(
-        [*_audited(reader), *_unsure(reader, now or timezone.now())], ignore_conflicts=True
-    )
-    reader.save(update_fields=["read_number", "read_until", "read_prediction"])
+    now = now or timezone.now()
+    due = notices(reader, now) if reader.is_for_people else [*_audited(reader), *_unsure(reader, now)]
+    made = Delivery.objects.bulk_create(due, ignore_conflicts=True)
+    reader.save(update_fields=["read_number", "read_urgent", "read_until", "read_prediction"])
     return len(made)
 
 
 def reading_begins_now(webhook: Webhook) -> None:
     """What happened before this moment is not told to it. The caller saves the row."""
     head = chain_head(chain=webhook.project.slug)
-    webhook.read_number = head.number if head else 0
+    webhook.read_number = webhook.read_urgent = head.number if head else 0
     webhook.read_until, webhook.read_prediction = timezone.now(), None
 
 

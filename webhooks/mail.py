@@ -1,0 +1,109 @@
+"""One e-mail by the operator's mail server (EMAIL_URL), each step of it bounded in time."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Sequence
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils import timezone
+
+from webhooks.errors import MailAddressRefused, MailNotSet
+from webhooks.models import Attempt
+from webhooks.wire import EXCERPT, SECONDS, Answer
+
+Outcome = Attempt.Outcome
+SCHEME: Final = "mailto:"
+PORTS: Final = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+
+
+def recipients_of(url: str) -> list[str]:
+    """The mail addresses of a channel."""
+    return url.removeprefix(SCHEME).split(",")
+
+
+def url_of(words: str) -> str:
+    """What somebody typed, checked. Raises MailNotSet where nobody can be mailed, and MailAddressRefused."""
+    if not settings.MAIL_SERVER:
+        raise MailNotSet()
+    addresses = [part for part in words.replace(",", " ").replace(";", " ").split() if part]
+    for address in addresses or [words]:
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise MailAddressRefused(pointer="/url", address=address or "–") from None
+    return SCHEME + ",".join(dict.fromkeys(addresses))
+
+
+def send(recipients: Sequence[str], *, message_id: str, subject: str, text: str) -> Answer:
+    """Hand a mail to the server and say what became of it; nothing that a server does raises.
+
+    A server that takes it for some of the recipients has accepted it: to repeat it would mail those twice.
+    """
+    if not settings.MAIL_SERVER:
+        return Answer(Outcome.UNREACHED, excerpt="EMAIL_URL")
+    server = urlsplit(settings.MAIL_SERVER)
+    host, port = server.hostname or "", server.port or PORTS[server.scheme]
+    message = _message(recipients, message_id=message_id, subject=subject, text=text)
+    try:
+        with _connected(server.scheme, host, port) as line:
+            if server.username:
+                line.login(unquote(server.username), unquote(server.password or ""))
+            refused = line.send_message(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        code, words = next(iter(error.recipients.values()))
+        return Answer(Outcome.STATUS, code, _shown(words))
+    except smtplib.SMTPResponseException as error:
+        return Answer(Outcome.STATUS, error.smtp_code, _shown(error.smtp_error))
+    except smtplib.SMTPServerDisconnected as error:
+        return Answer(Outcome.GARBLED, excerpt=_shown(str(error)))
+    except smtplib.SMTPException as error:
+        return Answer(Outcome.GARBLED, excerpt=_shown(str(error)))
+    except ssl.SSLError as error:
+        return Answer(Outcome.TLS, excerpt=_shown(getattr(error, "verify_message", "") or str(error)))
+    except TimeoutError:
+        return Answer(Outcome.TIMEOUT)
+    except OSError as error:
+        return Answer(Outcome.UNREACHED, excerpt=_shown(str(error.strerror or error)))
+    if refused:
+        return Answer(Outcome.OK, 250, f"{len(refused)}/{len(recipients)} refused")
+    return Answer(Outcome.OK, 250)
+
+
+def _connected(scheme: str, host: str, port: int) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    if scheme == "smtps":
+        return smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
+    line = smtplib.SMTP(host, port, timeout=SECONDS)
+    if scheme == "smtp+starttls":
+        try:
+            line.starttls(context=context)
+        except BaseException:
+            line.close()
+            raise
+    return line
+
+
+def _message(recipients: Sequence[str], *, message_id: str, subject: str, text: str) -> EmailMessage:
+    sender = Address(addr_spec=settings.MAIL_FROM)
+    message = EmailMessage()
+    message["Subject"], message["From"], message["To"] = subject, sender, ", ".join(recipients)
+    message["Date"] = format_datetime(timezone.now())
+    # The same for every try: a mail program that gets it twice can tell.
+    message["Message-ID"] = f"<{message_id}@{sender.domain or 'localhost'}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text)
+    return message
+
+
+def _shown(words: bytes | str) -> str:
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:EXCERPT]
