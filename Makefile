@@ -72,7 +72,11 @@ bench-experiments: .venv/dev.stamp ## Check by simulation what the statistics pr
 
 .PHONY: prove-loop
 prove-loop: .venv/run.stamp ## Turn the whole loop once from an empty database: ARGS="--corpus FILE --format NAME"
-	@exec $(PY) -m nerapp.prove $(ARGS)
+	@exec $(PY) -m nerapp.prove.loop $(ARGS)
+
+.PHONY: prove-rollout
+prove-rollout: .venv/run.stamp ## Bring good and bad versions to live traffic, and kill processes meanwhile
+	@exec $(PY) -m nerapp.prove.rollout
 
 .PHONY: shell
 shell: .venv/run.stamp ## Open Django's shell with the services up

@@ -13,9 +13,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from ner.spans import Span
 from nerapp import env
@@ -30,9 +33,26 @@ class ProofFailed(Exception):
     """The loop did not close; the message says where."""
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A nerapp that runs: where it answers, and the process above all others."""
+
+    port: int
+    pid: int
+
+    def processes(self, role: str) -> list[psutil.Process]:
+        """Its processes whose command line says this."""
+        found = []
+        for process in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if role in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
+
+
 @contextlib.contextmanager
-def running_product() -> Iterator[int]:
-    """Start everything in an empty folder and yield the port; afterwards nothing is left of it.
+def running_product(*, web_processes: int = 1) -> Iterator[Product]:
+    """Start everything in an empty folder and yield it; afterwards nothing is left of it.
 
     This process gets the same environment, so that it can use the services' models and settings.
     """
@@ -41,7 +61,8 @@ def running_product() -> Iterator[int]:
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
     port = free_port()
-    os.environ.update(NERAPP_HOME=str(home), PORT=str(port), WEB_WORKERS="1", LOG_LEVEL="WARNING")
+    os.environ.update(NERAPP_HOME=str(home), PORT=str(port))
+    os.environ.update(WEB_WORKERS=str(web_processes), LOG_LEVEL="WARNING")
     log_path = home.with_name(f"{home.name}.log")
     with log_path.open("wb") as log:
         supervisor = subprocess.Popen(
@@ -54,7 +75,7 @@ def running_product() -> Iterator[int]:
         )
     try:
         _wait_until_up(supervisor, log_path)
-        yield port
+        yield Product(port, supervisor.pid)
     except BaseException:
         sys.stderr.write("".join(log_path.read_text("utf-8", "replace").splitlines(keepends=True)[-40:]))
         raise

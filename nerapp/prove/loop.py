@@ -1,10 +1,9 @@
-"""`python -m nerapp.prove [--corpus FILE] [--format NAME]`: exit code 0 when the loop closed and paid off."""
+"""`python -m nerapp.prove.loop [--corpus FILE] [--format F]`: exit code 0 when the loop closed and paid."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -15,26 +14,21 @@ import django
 from ner.evaluate import EvalReport
 from ner.formats import FORMATS, read_examples
 from nerapp import env
-from nerapp.prove.corpus import World, correct, score, world_read
+from nerapp.prove.corpus import World, score, world_read
 from nerapp.prove.product import Client, ProofFailed, running_product
+from nerapp.prove.setting import prepare, review, say
 
 if TYPE_CHECKING:
     from corpus.models import Project
     from retraining.models import TrainingRun
 
-SLUG = "proof"
-BASE_MODEL = "flagship"
 MAX_BASE_DROP = 0.01
-_QUIET_SECONDS = 2
-_QUEUE_SECONDS = 120
 _RUN_SECONDS = 1800
 _SWITCH_SECONDS = 30
 
-_began = time.monotonic()
-
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m nerapp.prove", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m nerapp.prove.loop", description=__doc__)
     parser.add_argument("--corpus", type=Path, default=env.PROJECT / "corpora" / "orchard.jsonl")
     parser.add_argument("--format", default="auto", choices=["auto", *FORMATS])
     options = parser.parse_args()
@@ -42,8 +36,8 @@ def main() -> int:
     say(f"{world.name}: {len(world.review)} texts to review, {len(world.held_out)} held out")
     try:
         say("starting nerapp in an empty folder")
-        with running_product() as port:
-            result = turn(world, port)
+        with running_product() as product:
+            result = turn(world, product.port)
     except ProofFailed as failure:
         say(f"the loop did not close: {failure}")
         return 1
@@ -85,69 +79,6 @@ def turn(world: World, port: int) -> dict[str, Any]:
         "version": version,
         "seconds_correction_to_production": round(seconds, 1),
     }
-
-
-def prepare(world: World) -> tuple[Project, str, str]:
-    """A project with the base model, its texts, its policy and its people: what an admin would set up."""
-    from django.contrib.auth.models import User
-    from django.urls import reverse
-
-    from audit.services import SYSTEM
-    from corpus.models import Membership
-    from corpus.services import LabelDraft, documents_import, membership_set, project_create
-    from inference.models import Deployment, ModelVersion
-    from inference.services import api_key_create, base_models_load, deployment_set
-    from nerapp.sign_in import link_create
-    from retraining.services import policy_change
-
-    base_models_load(actor=SYSTEM)
-    base = ModelVersion.objects.filter(name=BASE_MODEL, project=None).order_by("-number").first()
-    if base is None:
-        raise ProofFailed(f"there is no bundled model {BASE_MODEL}")
-    labels = [LabelDraft(name=name) for name in world.project_labels]
-    project = project_create(slug=SLUG, name="Proof", labels=labels, actor=SYSTEM)
-    slot = Deployment.Slot.CHAMPION
-    deployment_set(project=project, slot=slot, version=base, actor=SYSTEM, reason="the proof starts here")
-    texts = ((example.id, example.text) for example in world.review)
-    documents, _ = documents_import(project=project, texts=texts, source="proof", actor=SYSTEM)
-    policy_change(project=project, actor=SYSTEM, new_corrections=len(documents), quiet_seconds=_QUIET_SECONDS)
-    _, secret = api_key_create(
-        project=project, name="proof", scopes=["predict"], actor=SYSTEM, rate_per_hour=1_000_000
-    )
-    reviewer = User.objects.create_user("reviewer", password=secrets.token_urlsafe(32))
-    membership_set(project=project, user=reviewer, role=Membership.Role.ML_OWNER, actor=SYSTEM)
-    return project, secret, reverse("sign_in_once", args=[link_create(username="reviewer")])
-
-
-def review(world: World, person: Client) -> int:
-    """Claim and correct every text through the workbench's requests."""
-    truth = {example.text: example for example in world.review}
-    started = spoke = time.monotonic()
-    done = 0
-    while done < len(truth):
-        task = person.post(f"/projects/{SLUG}/review/next", {})["task"]
-        if task is None:  # the queue is filled by beat
-            if time.monotonic() - started > _QUEUE_SECONDS:
-                raise ProofFailed(f"the queue stayed empty after {done} of {len(truth)} texts")
-            time.sleep(1)
-            continue
-        text, seen = task["text"], time.monotonic()
-        spans = correct(truth[text], task["prediction"]["spans"], world.labels)
-        person.post(
-            f"/projects/{SLUG}/review/tasks/{task['id']}/submit",
-            {
-                "spans": [span.to_json(text) for span in spans],
-                "base_number": task["number"],
-                "idempotency_key": secrets.token_urlsafe(16),
-                "milliseconds": int((time.monotonic() - seen) * 1000),
-            },
-        )
-        done, started = done + 1, time.monotonic()
-        if started - spoke > 10:
-            spoke = started
-            say(f"{done} of {len(truth)} texts corrected")
-    say(f"all {done} texts corrected")
-    return done
 
 
 def wait_for_verdict(project: Project) -> TrainingRun:
@@ -211,11 +142,6 @@ def table(
     for name, old, new, support in rows:
         print(f"{name:<34}{old:>9.4f}{new:>9.4f}{support:>10,}")
     print(flush=True)
-
-
-def say(text: str) -> None:
-    """A line of progress with the seconds since the start."""
-    print(f"{time.monotonic() - _began:6.0f} s  {text}", flush=True)
 
 
 def _f1(report: EvalReport, label: str) -> float:
