@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count, Q, Sum
 
 from corpus.models import Project
@@ -48,9 +48,12 @@ def arm_counted(*, place: Place, during: Span, plan: Plan) -> Arm:
     Answers of files are left out: read in batches, they say nothing of latency, and one file would outnumber
     everybody else. So are those of internal keys, which the champion alone answers.
     """
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Right after many answers came the planner takes them for few, and would read and sort all of them.
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
         cursor.execute(_ANSWERS, _params(place, during, plan))
         answers, slow, very_slow, unsure, percentiles, labelled, labels = cursor.fetchone()
+        cursor.execute("SET LOCAL enable_bitmapscan = DEFAULT")
     p50, p95, p99 = percentiles or (None, None, None)
     failed = _failures(place, during)
     return Arm(
@@ -132,14 +135,14 @@ def _params(place: Place, during: Span, plan: Plan) -> dict[str, Any]:
     }
 
 
-#: One pass over the newest answers; their labels in a second one. A text's labels are counted by entity.
+#: The newest answers by the index of versions; one pass for their numbers, one for their labels.
 _ANSWERS = """
 WITH newest AS MATERIALIZED (
     SELECT latency_ms, uncertainty, spans
     FROM inference_prediction
-    WHERE project_id = %(project)s AND version_id = %(version)s AND slot = %(slot)s
+    WHERE version_id = %(version)s AND project_id + 0 = %(project)s AND slot = %(slot)s
       AND created_at >= %(since)s AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
-      AND api_key_id IN (SELECT id FROM inference_apikey WHERE project_id = %(project)s AND NOT internal)
+      AND api_key_id IS NOT NULL AND api_key_id NOT IN (SELECT id FROM inference_apikey WHERE internal)
       AND request_id NOT LIKE 'job-%%'
     ORDER BY created_at DESC
     LIMIT %(most)s
