@@ -140,6 +140,7 @@ _OWN = {
     "models_comparison": {"404": "One of the versions is not there."},
     "quality_read": {"404": "Unknown model."},
     "drift_read": {"404": "No such report."},
+    "why_serving": {"404": "No model serves the project."},
     "rollout_start": {
         "404": "Unknown model.",
         "409": "Callers are being moved already, the gate refused it, or it is the champion.",

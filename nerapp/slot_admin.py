@@ -7,23 +7,31 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from audit.selectors import events_of
 from audit.services import Actor
 from corpus.backoffice import ProjectFilter, ProjectHistory, may, refusals_told, require
+from corpus.selectors import projects_visible
 from inference.errors import ShareOutOfRange
 from inference.models import Deployment
 from inference.selectors import shadow_test_of, shares_in, version_f1
 from inference.services import deployment_clear, deployment_share, version_roll_back
 from inference.shares import shadow_share
+from retraining.why import why_serving
 
 PROMOTE = "inference.promote_modelversion"
 Slot = Deployment.Slot
+#: The page of what was tried.
+_PAGES = {
+    kind: f"admin:retraining_{model}_change"
+    for kind, model in (("run", "trainingrun"), ("rollout", "rollout"), ("experiment", "experiment"))
+}
 
 
 @admin.register(Deployment)
@@ -40,6 +48,7 @@ class DeploymentAdmin(ProjectHistory):
             path("<int:pk>/roll-back/", wrap(self.roll_back_view), name="inference_deployment_roll_back"),
             path("<int:pk>/share/", wrap(self.share_view), name="inference_deployment_share"),
             path("<int:pk>/clear/", wrap(self.clear_view), name="inference_deployment_clear"),
+            path("why/<slug:slug>/", wrap(self.why_view), name="inference_deployment_why"),
             *super().get_urls(),
         ]
 
@@ -103,6 +112,24 @@ class DeploymentAdmin(ProjectHistory):
                 ),
             )
         return redirect("admin:inference_deployment_change", deployment.pk)
+
+    @method_decorator(require_safe)
+    def why_view(self, request: HttpRequest, slug: str) -> HttpResponse:
+        """Why is this model serving?"""
+        project = get_object_or_404(projects_visible(request.user), slug=slug)
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        why = why_serving(project=project)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Why is this model serving?"),
+            "opts": self.opts,
+            "why": why,
+            "attempts": [(one, reverse(_PAGES[one.kind], args=[one.id])) for one in why.attempts]
+            if why is not None
+            else [],
+        }
+        return TemplateResponse(request, "admin/inference/why.html", context)
 
     @method_decorator(require_POST)
     def share_view(self, request: HttpRequest, pk: int) -> HttpResponse:
