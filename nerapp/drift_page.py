@@ -21,6 +21,7 @@ from ner.drift import CONFIDENCES, LENGTHS, NO_ENTITY, Measure
 from nerapp.charts import BarsChart, bars_chart
 from nerapp.formats import decimal
 from retraining.models import DriftReport
+from retraining.services.drift import FEWEST_TEXTS
 
 #: name of a measure -> what it is called, what it compares, and what it means when it has drifted.
 WORDS: dict[str, tuple[Promise | str, Promise | str, Promise | str]] = {
@@ -80,6 +81,13 @@ class DriftReportAdmin(ProjectHistory):
     list_select_related = ("project", "version", "reference")
     change_form_template = "admin/retraining/drift_page.html"
     fields = ()
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        words = _(
+            "A report compares the newest texts with those that the champion was made from. It takes "
+            "%(count)d texts that the champion has answered, and is made by itself within minutes."
+        ) % {"count": FEWEST_TEXTS}
+        return super().changelist_view(request, {"empty_words": words, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("measured"), ordering="created_at")
     def at(self, report: DriftReport) -> Any:
