@@ -18,10 +18,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from math import log, sqrt
-from statistics import NormalDist
+from math import log
 from typing import Any, Self
 
+from ner.certainty import chi_square_high
 from ner.spans import Span
 from ner.tokens import tokenize
 
@@ -37,8 +37,6 @@ MIN_TEXTS = 50
 MAX_PSI = 0.25
 MIN_OVERLAP = 0.7
 MAX_UNKNOWN_RISE = 0.1
-#: Chance alone passes the threshold in one of a thousand comparisons.
-_CHANCE = NormalDist().inv_cdf(0.999)
 #: A word is missed only where the reference should have held it in so many texts.
 _EXPECTED_TEXTS = 5
 
@@ -189,7 +187,7 @@ def _histograms(
         1 / max(min(sum(counts), n), 1) for counts, n in zip((reference, current), texts, strict=True)
     )
     value = max(psi(reference, current) - freedom * sampling, 0.0)
-    threshold = max(MAX_PSI, (_chi_square(freedom) - freedom) * sampling)
+    threshold = max(MAX_PSI, (chi_square_high(freedom) - freedom) * sampling)
     return Measure(name, value, threshold, value > threshold, kl(reference, current), *texts)
 
 
@@ -208,12 +206,6 @@ def _shares(reference: Sequence[int], current: Sequence[int]) -> list[tuple[floa
     used = [(a + 0.5, b + 0.5) for a, b in zip(reference, current, strict=True) if a + b > 0]
     whole_a, whole_b = sum(a for a, _ in used), sum(b for _, b in used)
     return [(a / whole_a, b / whole_b) for a, b in used]
-
-
-def _chi_square(freedom: int) -> float:
-    """What chi square exceeds once in a thousand times (Wilson and Hilferty, 1931)."""
-    spread = 2 / (9 * freedom)
-    return float(freedom * (1 - spread + _CHANCE * sqrt(spread)) ** 3)
 
 
 def _place(value: float, edges: Sequence[float]) -> int:
