@@ -1,4 +1,4 @@
-"""Requests about experiments with their answers, for the OpenAPI document; a test asks them all."""
+"""Requests about experiments and rollouts with their answers, for OpenAPI; a test asks them all."""
 
 from __future__ import annotations
 
@@ -77,5 +77,95 @@ CONCLUDE = exchange(
     answered=_told(
         **_STOPPED,
         verdict=["It was stopped by hand, without a decision.", "It is as good and twice as fast."],
+    ),
+)
+
+
+_PLAN = {
+    "steps": [0.0, 5.0, 10.0, 25.0, 50.0, 100.0],
+    "approval": "never",
+    "min_samples": 500,
+    "min_seconds": 600,
+    "min_reviews": 0,
+    "watch_seconds": 1800,
+    "shadow_percent": 25.0,
+    "max_error_rate": 0.01,
+    "max_p95_ms": 200.0,
+    "max_p99_ms": 500.0,
+    "min_agreement": 0.5,
+    "max_low_confidence_rise": 0.15,
+    "max_label_drift": 0.25,
+    "max_edit_rate_rise": 0.05,
+}
+
+
+def _event(kind: str, reason: str, **changed: Any) -> dict[str, Any]:
+    told = {"at": "2026-11-26T09:20:41.120000Z", "kind": kind, "by": "reader", "reason": reason}
+    return {**told, "share_before": 0.0, "share": 0.0, "findings": [], **changed}
+
+
+def _rollout(*events: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """A rollout in the shadow after some events; the first is its start."""
+    return {
+        "id": 3,
+        "version": "flagship@2",
+        "champion": "flagship@1",
+        "status": "active",
+        "share": 0.0,
+        "steps": _PLAN["steps"],
+        "next_share": 5.0,
+        "reason": "It passed the gate.",
+        "outcome": "",
+        "waits_for": "",
+        "seconds_left": None,
+        "generation": 1 + len(events),
+        "started_by": "reader",
+        "started_at": "2026-11-26T09:20:41.120000Z",
+        "step_started_at": "2026-11-26T09:20:41.120000Z",
+        "checked_at": None,
+        "ended_at": None,
+        "plan": _PLAN,
+        "findings": [],
+        "events": [_event("start", "It passed the gate."), *events],
+        **changed,
+    }
+
+
+ROLL_OUT = exchange(
+    "From the shadow to all callers",
+    asked={"version": "flagship@2", "reason": "It passed the gate."},
+    answered=_rollout(),
+    status=201,
+)
+PAUSE = exchange(
+    "Nobody is here at night",
+    asked={"reason": "Until tomorrow morning."},
+    answered=_rollout(_event("pause", "Until tomorrow morning."), status="paused"),
+)
+RESUME = exchange(
+    "Go on",
+    asked={"reason": "Good morning."},
+    answered=_rollout(_event("pause", "Until tomorrow."), _event("resume", "Good morning.")),
+)
+APPROVE = exchange(
+    "To 5 % of the callers",
+    asked={"reason": "The disagreements are its improvements."},
+    answered=_rollout(
+        _event("ask", "A person approves 5 %.", by="nerapp"),
+        _event("approve", "The disagreements are its improvements."),
+        _event("advance", "reader approved it", share=5.0),
+        share=5.0,
+        next_share=10.0,
+    ),
+)
+TAKE_BACK = exchange(
+    "One click",
+    asked={"reason": "Customers complain."},
+    answered=_rollout(
+        _event("roll_back", "Customers complain."),
+        status="rolled_back",
+        next_share=None,
+        outcome="Customers complain.",
+        ended_at="...",
     ),
 )

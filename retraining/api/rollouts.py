@@ -16,6 +16,7 @@ from corpus.errors import FieldRequired, NotFound
 from inference.models import ApiKey
 from inference.selectors import version_named
 from inference.wire import KeyView
+from retraining.api import examples
 from retraining.models import Rollout
 from retraining.selectors import rollouts_of
 from retraining.services import (
@@ -131,6 +132,7 @@ class RolloutsView(KeyView):
         tags=["rollouts"],
         request=RolloutRequest,
         responses={201: RolloutDetail},
+        examples=examples.ROLL_OUT,
     )
     def post(self, request: Request) -> Response:
         key, asked = self.key(request), request.data
@@ -179,7 +181,11 @@ class RolloutApproveView(_ActView):
     act = staticmethod(rollout_approve)
 
     @extend_schema(
-        operation_id="rollout_approve", tags=["rollouts"], request=RolloutAct, responses=RolloutDetail
+        operation_id="rollout_approve",
+        tags=["rollouts"],
+        request=RolloutAct,
+        responses=RolloutDetail,
+        examples=examples.APPROVE,
     )
     def post(self, request: Request, rollout_id: int) -> Response:
         return self.done(request, rollout_id)
@@ -191,7 +197,11 @@ class RolloutPauseView(_ActView):
     act = staticmethod(rollout_pause)
 
     @extend_schema(
-        operation_id="rollout_pause", tags=["rollouts"], request=RolloutAct, responses=RolloutDetail
+        operation_id="rollout_pause",
+        tags=["rollouts"],
+        request=RolloutAct,
+        responses=RolloutDetail,
+        examples=examples.PAUSE,
     )
     def post(self, request: Request, rollout_id: int) -> Response:
         return self.done(request, rollout_id)
@@ -203,7 +213,11 @@ class RolloutResumeView(_ActView):
     act = staticmethod(rollout_resume)
 
     @extend_schema(
-        operation_id="rollout_resume", tags=["rollouts"], request=RolloutAct, responses=RolloutDetail
+        operation_id="rollout_resume",
+        tags=["rollouts"],
+        request=RolloutAct,
+        responses=RolloutDetail,
+        examples=examples.RESUME,
     )
     def post(self, request: Request, rollout_id: int) -> Response:
         return self.done(request, rollout_id)
@@ -215,7 +229,11 @@ class RolloutRollBackView(_ActView):
     act = staticmethod(rollout_roll_back)
 
     @extend_schema(
-        operation_id="rollout_roll_back", tags=["rollouts"], request=RolloutAct, responses=RolloutDetail
+        operation_id="rollout_roll_back",
+        tags=["rollouts"],
+        request=RolloutAct,
+        responses=RolloutDetail,
+        examples=examples.TAKE_BACK,
     )
     def post(self, request: Request, rollout_id: int) -> Response:
         return self.done(request, rollout_id)

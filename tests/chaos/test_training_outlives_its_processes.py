@@ -19,6 +19,7 @@ from retraining.models import TrainingRun
 from retraining.services import run_cancel, runs_sweep
 from retraining.services.runs import MESSAGE_SECONDS
 from retraining.workspace import run_dir
+from tests.conftest import wait_until
 from tests.training import (
     CHAMPION,
     Status,
@@ -66,7 +67,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_with_one_candida
     assert epochs == sorted(set(epochs))
     assert epochs[epochs.index(reached) + 1] == reached + 1
     assert candidates(corrected) == 1
-    assert not run_dir(run.pk).exists()
+    wait_until(lambda: not run_dir(run.pk).exists(), "its files to be gone")
 
 
 def test_a_trainer_that_was_paused_past_its_lease_changes_nothing_when_it_wakes_up(
@@ -120,7 +121,7 @@ def test_a_cancelled_training_stops_and_leaves_nothing_behind(
     assert run.status == Status.CANCELLED
     assert candidates(corrected) == 0
     assert champion(corrected) == CHAMPION
-    assert not run_dir(run.pk).exists()
+    wait_until(lambda: not run_dir(run.pk).exists(), "its files to be gone")
 
 
 def test_a_worker_that_is_told_to_end_hands_its_training_back(

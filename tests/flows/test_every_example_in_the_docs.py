@@ -61,6 +61,19 @@ LETTERS = ['{"id": "a", "text": "Ada Lovelace moved to London in 1835."}', '{"id
 STUDIO = [{"id": 1, "data": {"text": "Ada sang."}, "annotations": [{"id": 1, "result": []}]}]
 
 
+#: What a check does whose rollout asks a person.
+_ASK_FOR_APPROVAL = """
+import sys
+from django.db import transaction
+from audit.services import SYSTEM
+from retraining.models import Rollout
+from retraining.services import rollout_moves
+rollout, why = Rollout.objects.get(pk=sys.argv[1]), "A person approves 5 %."
+with transaction.atomic():
+    rollout_moves.change(rollout, kind="ask", actor=SYSTEM, reason=why, status="waiting")
+"""
+
+
 @dataclass(frozen=True)
 class Example:
     """One fenced block of a page."""
@@ -156,14 +169,33 @@ class Reader:
 
     def experiment(self, *, is_running: bool) -> str:
         """The number of an experiment that was drafted, or started, a moment ago; no other one runs."""
-        for one in self.ask("GET", "/api/v1/experiments")[1]["experiments"]:
-            if one["status"] == "running":
-                self.ask("POST", f"/api/v1/experiments/{one['id']}/stop", {"reason": "the next one"})
+        self.nothing_moves()
         status, made = self.ask("POST", "/api/v1/experiments", EXPERIMENT)
         assert status == 201, made
         if is_running:
             self.ask("POST", f"/api/v1/experiments/{made['id']}/start", {"reason": "to find out"})
         return str(made["id"])
+
+    def rollout(self, act: str) -> str:
+        """The number of a rollout on which this act is possible; nothing else moves the callers."""
+        self.nothing_moves()
+        begun = {"version": "flagship@2", "reason": "It passed the gate."}
+        status, made = self.ask("POST", "/api/v1/rollouts", begun)
+        assert status == 201, made
+        if act == "resume":
+            self.ask("POST", f"/api/v1/rollouts/{made['id']}/pause", {"reason": "Until tomorrow."})
+        if act == "approve":
+            self.site.python(_ASK_FOR_APPROVAL, str(made["id"]))
+        return str(made["id"])
+
+    def nothing_moves(self) -> None:
+        """End what moves the callers: a running experiment, a rollout under way."""
+        for one in self.ask("GET", "/api/v1/experiments")[1]["experiments"]:
+            if one["status"] == "running":
+                self.ask("POST", f"/api/v1/experiments/{one['id']}/stop", {"reason": "the next one"})
+        for one in self.ask("GET", "/api/v1/rollouts")[1]["rollouts"]:
+            if one["ended_at"] is None:
+                self.ask("POST", f"/api/v1/rollouts/{one['id']}/roll-back", {"reason": "the next one"})
 
     def does(self, example: Example) -> list[str]:
         """What the commands of a block print, one after the other in one shell."""
@@ -324,7 +356,7 @@ def test_every_command_that_a_sentence_names_is_there_with_its_options() -> None
 DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
 #: Differs from answer to answer: what matters is that it is there, in its type.
 _OWN = {"request_id", "prediction_id", "batch_id", "id", "document_id", "access_token", "created_at"}
-_OWN |= {"answers_per_day"}
+_OWN |= {"answers_per_day", "at", "started_at", "step_started_at"}
 
 
 def problems(schema: Any, value: Any) -> list[str]:
@@ -426,7 +458,12 @@ def test_every_request_of_the_document_is_answered_as_documented(
         is_running = not path.endswith("/start")
         experiment = reader.experiment(is_running=is_running)
         status, answer = reader.ask(method.upper(), path.replace("{experiment_id}", experiment), body)
+    elif "{rollout_id}" in path:
+        rollout = reader.rollout(path.rpartition("/")[2])
+        status, answer = reader.ask(method.upper(), path.replace("{rollout_id}", rollout), body)
     else:
+        if path.endswith("/rollouts"):
+            reader.nothing_moves()
         status, answer = reader.ask(method.upper(), path, body)
     responses = DOCUMENT["paths"][path][method]["responses"]
     assert status < 300, answer

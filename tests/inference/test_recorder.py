@@ -36,7 +36,7 @@ def row(project: Project, champion: ModelVersion) -> Any:
     def make(text: str = "Ada\twrote \\N and\nleft.", version_id: int = champion.pk) -> Row:
         now = timezone.now().isoformat()
         keys = (str(uuid.uuid4()), str(project.pk), str(version_id))
-        return (*keys, text, "[]", "0.5", "0.0", "en", "champion", "1.0", "r", None, now)
+        return (*keys, text, "[]", "0.5", "0.0", "en", "champion", None, "1.0", "r", None, now)
 
     return make
 
