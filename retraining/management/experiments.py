@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 
-from corpus.errors import DomainError
 from corpus.models import Project
 from retraining.experiment_words import estimate_words, verdict_of
+from retraining.management.console import project_named
 from retraining.models import Experiment
 from retraining.selectors import arms_of, experiments_of, look_newest
 
@@ -35,25 +33,6 @@ def experiment_meant(options: Mapping[str, Any]) -> Experiment:
     if experiment is None:
         raise CommandError(f"There is no experiment {number or f'in {slug}'}.")
     return experiment
-
-
-def project_named(slug: str) -> Project:
-    """A project by its slug."""
-    project = Project.objects.filter(slug=slug).first()
-    if project is None:
-        raise CommandError(f"There is no project {slug}.")
-    return project
-
-
-@contextmanager
-def refusals_told() -> Iterator[None]:
-    """Turn what a use case refuses into a line for the console."""
-    try:
-        yield
-    except DomainError as error:
-        raise CommandError(error.detail) from error
-    except ValidationError as error:
-        raise CommandError(" ".join(error.messages)) from error
 
 
 def experiment_tell(experiment: Experiment, to: OutputWrapper) -> None:

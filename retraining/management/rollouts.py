@@ -8,8 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.services import SYSTEM
-from corpus.errors import DomainError
-from corpus.models import Project
+from retraining.management.console import project_named, refusals_told
 from retraining.models import Rollout
 from retraining.selectors import rollout_current, rollouts_of
 
@@ -19,13 +18,6 @@ class RolloutCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--project", required=True, help="slug of the project")
-
-    def project(self, options: dict[str, Any]) -> Project:
-        """The project that was named."""
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"There is no project {options['project']}.")
-        return project
 
     def tell(self, rollout: Rollout) -> None:
         """Where it is, what it waits for, and each criterion."""
@@ -52,21 +44,19 @@ class ActCommand(RolloutCommand):
         parser.add_argument("--reason", default="", help="kept in the audit log")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = self.project(options)
+        project = project_named(options["project"])
         rollout = rollout_current(project=project)
         if rollout is None:
             raise CommandError(f"No version of {project.slug} is being rolled out.")
-        try:
+        with refusals_told():
             self.tell(type(self).act(rollout=rollout, actor=SYSTEM, reason=options["reason"]))
-        except DomainError as error:
-            raise CommandError(error.detail) from error
 
 
 class StatusCommand(RolloutCommand):
     """A command that only looks."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rollout = rollouts_of(project=self.project(options)).first()
+        rollout = rollouts_of(project=project_named(options["project"])).first()
         if rollout is None:
             self.stdout.write("No version was ever rolled out here.")
             return

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from corpus.errors import DomainError
-from corpus.models import Project
 from inference.selectors import deployment_of
 from ner.errors import NerError
+from retraining.management.console import project_named
 from retraining.selectors import drift_newest
 from retraining.services import drift_measure
 from retraining.services.drift import FEWEST_TEXTS
@@ -23,9 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--last", action="store_true", help="show the last report instead of measuring")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"There is no project {options['project']}.")
+        project = project_named(options["project"])
         champion = deployment_of(project)
         if champion is None:
             raise CommandError(f"{project.slug} has no champion.")

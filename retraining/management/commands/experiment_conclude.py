@@ -8,12 +8,8 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from audit.services import SYSTEM
 from inference.selectors import version_named
-from retraining.management.experiments import (
-    experiment_arguments,
-    experiment_meant,
-    experiment_tell,
-    refusals_told,
-)
+from retraining.management.console import refusals_told
+from retraining.management.experiments import experiment_arguments, experiment_meant, experiment_tell
 from retraining.services import experiment_conclude
 
 

@@ -11,7 +11,8 @@ from inference.models import Division, ModelVersion
 from inference.selectors import version_named
 from retraining.experiment_estimates import experiment_estimate
 from retraining.experiment_words import estimate_words
-from retraining.management.experiments import experiment_tell, project_named, refusals_told
+from retraining.management.console import project_named, refusals_told
+from retraining.management.experiments import experiment_tell
 from retraining.models import Experiment
 from retraining.services import experiment_create
 

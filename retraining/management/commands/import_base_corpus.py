@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.services import SYSTEM
 from corpus.errors import DomainError
-from corpus.models import Project
 from ner.errors import NerError
 from ner.formats import FORMATS, read_examples
+from retraining.management.console import project_named
 from retraining.services import base_corpus_import
 
 
@@ -26,9 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--labels", type=Path, help="JSON: label in the corpus -> label here, or null")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"There is no project {options['project']}.")
+        project = project_named(options["project"])
         path: Path = options["file"]
         try:
             labels = json.loads(options["labels"].read_text("utf-8")) if options["labels"] else {}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from audit.services import SYSTEM
-from corpus.errors import DomainError
 from inference.selectors import version_named
+from retraining.management.console import project_named, refusals_told
 from retraining.management.rollouts import RolloutCommand
 from retraining.services import rollout_start
 
@@ -22,10 +22,8 @@ class Command(RolloutCommand):
         parser.add_argument("--reason", default="", help="kept in the audit log")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = self.project(options)
-        try:
+        project = project_named(options["project"])
+        with refusals_told():
             version = version_named(project, options["model"])
             rollout = rollout_start(project=project, version=version, actor=SYSTEM, reason=options["reason"])
-        except DomainError as error:
-            raise CommandError(error.detail) from error
         self.tell(rollout)
