@@ -17,18 +17,17 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from audit.backoffice import BackOfficeAdmin
 from audit.selectors import events_of
 from audit.services import Actor, event_record
-from corpus.backoffice import ProjectFilter, ProjectHistory, may, refusals_told, require
+from corpus.backoffice import ProjectFilter, may, refusals_told, require
 from corpus.errors import Conflict
 from corpus.models import Project
 from corpus.selectors import projects_visible
@@ -38,10 +37,9 @@ from inference.selectors import deployment_of
 from inference.services import deployment_set, version_promote
 from nerapp.drift_page import DriftReportAdmin  # noqa: F401  (importing registers it)
 from nerapp.slot_admin import PROMOTE, generation_sent
+from nerapp.version_explained import VersionExplained
 from nerapp.version_page import (
     deployments_of,
-    errors_of,
-    exam_for,
     exams_of,
     live_quality_of,
     measured,
@@ -151,7 +149,7 @@ class NoSuchPlace(Conflict):
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(ProjectHistory):
+class ModelVersionAdmin(VersionExplained):
     list_display = ("named", "project", "serves", "family", "verdict", "f1", "size", "created_at")
     list_filter: ClassVar[Any] = (ProjectFilter, "origin", "family")
     list_select_related = ("project", "training_run")
@@ -159,9 +157,6 @@ class ModelVersionAdmin(ProjectHistory):
     search_help_text = _("The name, or how the SHA-256 of the bundle begins")
     change_form_template = "admin/inference/version_page.html"
     fields = ()
-
-    def visible_to(self, projects: QuerySet[Project]) -> Q:
-        return Q(project__in=projects) | Q(project=None)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         return super().get_queryset(request).prefetch_related("deployments__project", "evaluations")
@@ -171,7 +166,6 @@ class ModelVersionAdmin(ProjectHistory):
         return [
             path("<int:pk>/promote/", wrap(self.promote_view), name="inference_modelversion_promote"),
             path("<int:pk>/shadow/", wrap(self.shadow_view), name="inference_modelversion_shadow"),
-            path("<int:pk>/errors/", wrap(self.errors_view), name="inference_modelversion_errors"),
             *super().get_urls(),
         ]
 
@@ -245,29 +239,12 @@ class ModelVersionAdmin(ProjectHistory):
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
-    @method_decorator(require_safe)
-    def errors_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Where this version goes wrong, with the texts, read now."""
-        version = self._version(request, pk)
-        kind = request.GET.get("set", Evaluation.Kind.TEST)
-        exam = exam_for(version, kind=kind, run=run_of(version))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Errors of {version}",
-            "opts": self.opts,
-            "version": version,
-            "kind": kind,
-            "exam": exam,
-            "errors": errors_of(version, exam) if exam is not None and exam.examples else None,
-        }
-        return TemplateResponse(request, "admin/inference/errors.html", context)
-
     # --- Promoting ---
 
     @method_decorator(require_POST)
     def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Make the version champion of a project, with a reason and over the champion that was shown."""
-        version = self._version(request, pk)
+        version = self.version_of(request, pk)
         project = self._project(request)
         with refusals_told(request):
             if version.project_id not in {None, project.pk}:
@@ -290,7 +267,7 @@ class ModelVersionAdmin(ProjectHistory):
     @method_decorator(require_POST)
     def shadow_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Let the version read again what a project's champion answers."""
-        version = self._version(request, pk)
+        version = self.version_of(request, pk)
         project = self._project(request)
         with refusals_told(request):
             deployment_set(
@@ -338,9 +315,3 @@ class ModelVersionAdmin(ProjectHistory):
 
     def _may_promote(self, request: HttpRequest, project: Project) -> bool:
         return may(request, project=project, codename=PROMOTE, permission="promote")
-
-    def _version(self, request: HttpRequest, pk: int) -> ModelVersion:
-        version: ModelVersion | None = self.get_object(request, str(pk))
-        if version is None or not self.has_view_permission(request, version):
-            raise PermissionDenied
-        return version

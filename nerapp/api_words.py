@@ -45,6 +45,7 @@ SUMMARIES = {
     "drift_list": "Ask whether the texts have drifted",
     "drift_read": "Look at one comparison of the texts",
     "retraining_decisions": "Ask whether a training is due, and why",
+    "lineage_read": "Ask where a version comes from and what it answered",
     "why_serving": "Ask why the champion is serving",
     "experiments_list": "List the experiments",
     "experiment_create": "Draft an experiment",

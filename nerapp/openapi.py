@@ -140,6 +140,7 @@ _OWN = {
     "models_comparison": {"404": "One of the versions is not there."},
     "quality_read": {"404": "Unknown model."},
     "drift_read": {"404": "No such report."},
+    "lineage_read": {"404": "Unknown model."},
     "why_serving": {"404": "No model serves the project."},
     "rollout_start": {
         "404": "Unknown model.",

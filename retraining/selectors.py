@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from corpus.errors import NotFound
 from corpus.models import Project
@@ -29,10 +29,19 @@ from retraining.models import (
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
+Row = TypeVar("Row", bound=Model)
 Status = TrainingRun.Status
 
 #: No training set takes longer to freeze.
 FREEZING = timedelta(minutes=10)
+
+
+def page_before(rows: QuerySet[Row], *, before: int | None, limit: int) -> tuple[list[Row], int | None]:
+    """The newest rows below a number, and below which the next page begins; None where this is the last."""
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows.order_by("-pk")[: limit + 1])
+    return found[:limit], found[limit - 1].pk if len(found) > limit else None
 
 
 def runs_visible(user: User | AnonymousUser) -> QuerySet[TrainingRun]:

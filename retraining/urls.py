@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from retraining.api import experiments
-from retraining.api.explanations import WhyView
+from retraining.api.explanations import LineageView, WhyView
 from retraining.api.learning import DecisionsView, DriftReportView, DriftView
 from retraining.api.rollouts import (
     RolloutApproveView,
@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("drift", DriftView.as_view(), name="api_drift"),
     path("drift/<int:report_id>", DriftReportView.as_view(), name="api_drift_report"),
     path("retraining/decisions", DecisionsView.as_view(), name="api_retraining_decisions"),
+    path("retraining/lineage/<str:reference>", LineageView.as_view(), name="api_lineage"),
     path("retraining/why", WhyView.as_view(), name="api_why"),
     path("rollouts", RolloutsView.as_view(), name="rollouts"),
     path("rollouts/<int:rollout_id>", RolloutView.as_view(), name="rollout"),

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
-from django.db.models import Model, QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from corpus.errors import NotFound
-from inference.errors import OptionRefused
 from inference.models import ApiKey
 from inference.wire import KeyView
 from ner.drift import CONFIDENCES, LENGTHS
+from retraining.api.paging import LARGEST_ID, PAGE, page_asked
 from retraining.models import DriftReport, RetrainDecision
 from retraining.selectors import drift_reports_of
-
-_LISTED, _LISTED_MOST = 30, 100
-_LARGEST_ID = 2**63 - 1
-Row = TypeVar("Row", bound=Model)
 
 
 class DriftMeasure(msgspec.Struct, kw_only=True):
@@ -116,21 +111,15 @@ class DecisionList(msgspec.Struct, kw_only=True):
     next: Annotated[int | None, Meta(description="Ask for those before it with `before`; null at the end.")]
 
 
-_PAGE = [
-    OpenApiParameter("limit", int, description=f"How many, 1 to {_LISTED_MOST}.", default=_LISTED),
-    OpenApiParameter("before", int, description="The `next` of the page before."),
-]
-
-
 class DriftView(KeyView):
     """Have the texts moved away from those that the champion was made from?"""
 
     scope = ApiKey.Scope.MODELS
     parameters = ("limit", "before")
 
-    @extend_schema(operation_id="drift_list", tags=["models"], responses=DriftList, parameters=_PAGE)
+    @extend_schema(operation_id="drift_list", tags=["models"], responses=DriftList, parameters=PAGE)
     def get(self, request: Request) -> Response:
-        shown, following = _page(request, drift_reports_of(self.key(request).project))
+        shown, following = page_asked(request, drift_reports_of(self.key(request).project))
         return Response(
             DriftList(reports=[DriftSummary(**_summary(report)) for report in shown], next=following)
         )
@@ -144,7 +133,7 @@ class DriftReportView(KeyView):
     @extend_schema(operation_id="drift_read", tags=["models"], responses=DriftDetail)
     def get(self, request: Request, report_id: int) -> Response:
         reports = drift_reports_of(self.key(request).project)
-        report = reports.filter(pk=report_id).first() if report_id <= _LARGEST_ID else None
+        report = reports.filter(pk=report_id).first() if report_id <= LARGEST_ID else None
         if report is None:
             raise NotFound()
         profile, today = report.reference.counts, report.histograms
@@ -169,10 +158,12 @@ class DecisionsView(KeyView):
     parameters = ("limit", "before")
 
     @extend_schema(
-        operation_id="retraining_decisions", tags=["models"], responses=DecisionList, parameters=_PAGE
+        operation_id="retraining_decisions", tags=["models"], responses=DecisionList, parameters=PAGE
     )
     def get(self, request: Request) -> Response:
-        shown, following = _page(request, RetrainDecision.objects.filter(project=self.key(request).project))
+        shown, following = page_asked(
+            request, RetrainDecision.objects.filter(project=self.key(request).project)
+        )
         return Response(
             DecisionList(
                 decisions=[
@@ -206,20 +197,3 @@ def _summary(report: DriftReport) -> dict[str, Any]:
         "reference_fingerprint": report.reference.fingerprint,
         "measures": [DriftMeasure(**body) for body in report.measures],
     }
-
-
-def _page(request: Request, rows: QuerySet[Row]) -> tuple[list[Row], int | None]:
-    """The rows that were asked for, and where the next ones begin."""
-    query = request.query_params
-    limit = _number(query.get("limit", str(_LISTED)), "limit", most=_LISTED_MOST)
-    if "before" in query:
-        rows = rows.filter(pk__lt=_number(query["before"], "before", most=_LARGEST_ID))
-    found = list(rows.order_by("-pk")[: limit + 1])
-    return found[:limit], found[limit - 1].pk if len(found) > limit else None
-
-
-def _number(text: str, name: str, *, most: int) -> int:
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
-    if not 1 <= number <= most:
-        raise OptionRefused(pointer=f"/{name}", problem=f"{name} is a number from 1 to {most}.")
-    return number

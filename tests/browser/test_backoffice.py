@@ -106,6 +106,7 @@ def addresses(done: TrainingRun) -> list[str]:
         at("inference_modelversion_change", done.candidate.pk),
         at("inference_deployment_change", Deployment.objects.get().pk),
         at("inference_deployment_why", done.project.slug),
+        at("inference_modelversion_lineage", done.candidate.pk),
         at("retraining_trainingrun_change", done.pk),
         at("retraining_trainingrun_add"),
         at("retraining_retrainpolicy_change", RetrainPolicy.objects.get().pk),

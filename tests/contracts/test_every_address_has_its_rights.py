@@ -96,6 +96,7 @@ MACHINES: dict[str, str] = {
     "api_drift": "get",
     "api_drift_report": "get",
     "api_retraining_decisions": "get",
+    "api_lineage": "get",
     "api_why": "get",
     "api_imports": "post",
     "api_import": "get",

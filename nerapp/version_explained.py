@@ -1,0 +1,123 @@
+"""The pages that explain a version: where it goes wrong, and where it comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.dateformat import format as date_format
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from corpus.backoffice import ProjectHistory
+from corpus.models import Project
+from corpus.selectors import projects_visible
+from feedback.models import Stratum
+from inference.models import Deployment, Evaluation, ModelVersion
+from nerapp.charts import BarsChart, bars_chart
+from nerapp.version_page import errors_of, exam_for, run_of
+from retraining.lineage import COUNTED, NAMED, Answers, Tally, lessons_of, lineage_of
+from retraining.models import TrainingSetItem
+from retraining.selectors import page_before
+
+#: So many corrections are listed on a page.
+LISTED = 25
+#: So many days are drawn, the newest.
+CHARTED = 60
+
+
+class VersionExplained(ProjectHistory):
+    """Model versions: a project's own are seen by its people, bundled ones by all."""
+
+    def visible_to(self, projects: QuerySet[Project]) -> Q:
+        return Q(project__in=projects) | Q(project=None)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/errors/", wrap(self.errors_view), name="inference_modelversion_errors"),
+            path("<int:pk>/lineage/", wrap(self.lineage_view), name="inference_modelversion_lineage"),
+            *super().get_urls(),
+        ]
+
+    @method_decorator(require_safe)
+    def errors_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Where this version goes wrong, with the texts, read now."""
+        version = self.version_of(request, pk)
+        kind = request.GET.get("set", Evaluation.Kind.TEST)
+        exam = exam_for(version, kind=kind, run=run_of(version))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Errors of {version}",
+            "opts": self.opts,
+            "version": version,
+            "kind": kind,
+            "exam": exam,
+            "errors": errors_of(version, exam) if exam is not None and exam.examples else None,
+        }
+        return TemplateResponse(request, "admin/inference/errors.html", context)
+
+    @method_decorator(require_safe)
+    def lineage_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Where this version comes from, and what became of it."""
+        version = self.version_of(request, pk)
+        lineage = lineage_of(version=version, projects=projects_visible(request.user))
+        reads_corrections = lineage.lessons is not None and request.user.has_perm("feedback.view_correction")
+        items: list[TrainingSetItem] = []
+        following = None
+        if reads_corrections and lineage.lessons is not None:
+            lessons = lessons_of(lineage.lessons.training_set)
+            items, following = page_before(lessons, before=number_sent(request, "before"), limit=LISTED)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Lineage of {version}").format(version=version),
+            "opts": self.opts,
+            "version": version,
+            "lineage": lineage,
+            "splits": _named(lineage.lessons.splits, TrainingSetItem.Split) if lineage.lessons else [],
+            "strata": _named(lineage.lessons.strata, Stratum) if lineage.lessons else [],
+            "slots": _named(lineage.answers.slots, Deployment.Slot),
+            "answers_chart": _answers_chart(lineage.answers),
+            "counted": COUNTED,
+            "items": items,
+            "following": following,
+            "is_later_page": "before" in request.GET,
+            "reads_corrections": reads_corrections,
+            "reads_answers": request.user.has_perm("inference.view_prediction"),
+        }
+        return TemplateResponse(request, "admin/inference/lineage.html", context)
+
+    def version_of(self, request: HttpRequest, pk: int) -> ModelVersion:
+        """The version of an address, for who may see it."""
+        version: ModelVersion | None = self.get_object(request, str(pk))
+        if version is None or not self.has_view_permission(request, version):
+            raise PermissionDenied
+        return version
+
+
+def number_sent(request: HttpRequest, name: str) -> int | None:
+    """A number of the address; None where there is none that a row could have."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+def _named(tally: Tally, names: Any) -> list[tuple[str, int]]:
+    """A tally in the words that people see."""
+    labels = {**dict(names.choices), NAMED: _("Asked for by name")}
+    return [(str(labels[name]), count) for name, count in tally]
+
+
+def _answers_chart(answers: Answers) -> BarsChart | None:
+    if len(answers.days) < 2:
+        return None
+    return bars_chart(
+        title=str(_("Answers by day")),
+        names=[("champion", str(_("answers")))],
+        groups=[(date_format(day, "j M"), [count]) for day, count in reversed(answers.days[:CHARTED])],
+        height=160,
+    )
