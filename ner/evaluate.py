@@ -193,6 +193,11 @@ class EvalReport:
         )
 
 
+def error_class(change: SpanChange) -> ErrorClass | None:
+    """Which kind of error turned a true span into a predicted one; None where it was right."""
+    return _ERROR_OF.get(change.decision)
+
+
 def evaluate(
     gold: Sequence[Example],
     predicted: Sequence[Iterable[Span]],
@@ -216,8 +221,7 @@ def evaluate(
             if change.predicted and change.predicted.confidence is not None:
                 right = change.decision is Decision.ACCEPT
                 judged.append((change.predicted.confidence, right))
-            if change.decision in _ERROR_OF:
-                kind = _ERROR_OF[change.decision]
+            if kind := error_class(change):
                 errors[kind] += 1
                 if errors[kind] <= examples_per_class:
                     shown.append(_show(kind, example, change))

@@ -59,6 +59,8 @@ class RowMark:
     x_low: float | None
     x_high: float | None
     y: float
+    is_named_before: bool
+    """On the right there is no room for the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ def rows_chart(
                 x_low=None if estimate.low is None else x(estimate.low),
                 x_high=None if estimate.high is None else x(estimate.high),
                 y=top + 10 + 14 * place,
+                is_named_before=(estimate.high or estimate.value) > 0.8,
             )
             for place, ((series, model), estimate) in enumerate(zip(names, estimates, strict=True))
             if estimate is not None

@@ -1,12 +1,14 @@
-"""The pages that explain a version: where it goes wrong, and where it comes from."""
+"""The pages that explain a version: where it goes wrong, where it comes from, how it differs from another."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.dateformat import format as date_format
@@ -16,10 +18,21 @@ from django.views.decorators.http import require_safe
 
 from corpus.backoffice import ProjectHistory
 from corpus.models import Project
-from corpus.selectors import projects_visible
+from corpus.selectors import label_set_current, projects_visible
 from feedback.models import Stratum
+from inference.errors import ModelLoading
 from inference.models import Deployment, Evaluation, ModelVersion
+from ner.errors import BundleRefused
 from nerapp.charts import BarsChart, bars_chart
+from nerapp.comparison_page import (
+    RIGHT,
+    SHOWN,
+    Comparison,
+    compare,
+    exam_shared,
+    pair_chosen,
+    versions_offered,
+)
 from nerapp.version_page import errors_of, exam_for, run_of
 from retraining.lineage import COUNTED, NAMED, Answers, Tally, lessons_of, lineage_of
 from retraining.models import TrainingSetItem
@@ -27,8 +40,11 @@ from retraining.selectors import page_before
 
 #: So many corrections are listed on a page.
 LISTED = 25
+#: So many versions can be chosen from a list, the newest; others by their address.
+OFFERED = 200
 #: So many days are drawn, the newest.
 CHARTED = 60
+_COMPARISON = "inference_modelversion_comparison"
 
 
 class VersionExplained(ProjectHistory):
@@ -42,6 +58,7 @@ class VersionExplained(ProjectHistory):
         return [
             path("<int:pk>/errors/", wrap(self.errors_view), name="inference_modelversion_errors"),
             path("<int:pk>/lineage/", wrap(self.lineage_view), name="inference_modelversion_lineage"),
+            path("comparison/<slug:slug>/", wrap(self.comparison_view), name=_COMPARISON),
             *super().get_urls(),
         ]
 
@@ -92,12 +109,54 @@ class VersionExplained(ProjectHistory):
         }
         return TemplateResponse(request, "admin/inference/lineage.html", context)
 
+    @method_decorator(require_safe)
+    def comparison_view(self, request: HttpRequest, slug: str) -> HttpResponse:
+        """Two versions that a project may use, beside each other."""
+        project = get_object_or_404(projects_visible(request.user), slug=slug)
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        pair = pair_chosen(project, number_sent(request, "first"), number_sent(request, "second"))
+        kind = request.GET.get("set", Evaluation.Kind.TEST)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Two versions beside each other"),
+            "opts": self.opts,
+            "project": project,
+            "pair": pair,
+            "offered": versions_offered(project)[:OFFERED],
+            "kinds_of_set": Evaluation.Kind.choices,
+            "kind": kind,
+        }
+        exam = exam_shared(project, kind, pair) if pair is not None else None
+        if pair is not None and exam is not None and exam.examples:
+            try:
+                comparison = compare(pair, exam)
+            except (BundleRefused, ModelLoading) as refused:
+                context["problem"] = str(refused)
+            else:
+                context |= {"comparison": comparison, **_browsed(request, comparison)}
+                labels = label_set_current(project=project).labels.all()
+                context["hues"] = {label.name: label.hue for label in labels}
+        return TemplateResponse(request, "admin/inference/comparison.html", context)
+
     def version_of(self, request: HttpRequest, pk: int) -> ModelVersion:
         """The version of an address, for who may see it."""
         version: ModelVersion | None = self.get_object(request, str(pk))
         if version is None or not self.has_view_permission(request, version):
             raise PermissionDenied
         return version
+
+
+def _browsed(request: HttpRequest, comparison: Comparison) -> dict[str, Any]:
+    """The disagreements that were asked for, by pages."""
+    label, right = request.GET.get("label", ""), request.GET.get("right", "")
+    found = [
+        one
+        for one in comparison.disagreements
+        if (not label or label in one.labels) and (right not in RIGHT or one.right == right)
+    ]
+    pages = Paginator(found, SHOWN)
+    return {"label": label, "right": right, "found": pages.get_page(number_sent(request, "page") or 1)}
 
 
 def number_sent(request: HttpRequest, name: str) -> int | None:

@@ -215,8 +215,8 @@ def _result(evaluation: Evaluation, against: ModelVersion | None) -> ExamResult:
         LabelRow(
             name=name or ALL,
             scores=report.labels[name] if name else report.micro,
-            estimate=_estimate(report, name),
-            before=_estimate(before, name) if before is not None else None,
+            estimate=estimate_of(report, name),
+            before=estimate_of(before, name) if before is not None else None,
         )
         for name in ["", *sorted(report.labels, key=lambda name: -report.labels[name].support)]
     ]
@@ -252,7 +252,7 @@ def _result(evaluation: Evaluation, against: ModelVersion | None) -> ExamResult:
     )
 
 
-def _estimate(report: EvalReport, label: str) -> Estimate:
+def estimate_of(report: EvalReport, label: str) -> Estimate:
     """F1 of a label, or of all for an empty one, with its interval over documents."""
     counts: Sequence[tuple[int, int, int]]
     if label:
@@ -295,7 +295,7 @@ def errors_of(version: ModelVersion, exam: Exam) -> ErrorsPage:
     pairs: Counter[tuple[str, str]] = Counter()
     for example, spans in zip(gold, predicted, strict=True):
         pairs.update(
-            (_label(change.corrected), _label(change.predicted))
+            (label_of(change.corrected), label_of(change.predicted))
             for change in compare_spans(set(spans), set(example.spans))
         )
     return ErrorsPage(
@@ -308,7 +308,8 @@ def errors_of(version: ModelVersion, exam: Exam) -> ErrorsPage:
     )
 
 
-def _label(span: Span | None) -> str:
+def label_of(span: Span | None) -> str:
+    """The label of a span that may be missing."""
     return span.label if span is not None else NOTHING
 
 

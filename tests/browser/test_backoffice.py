@@ -107,6 +107,8 @@ def addresses(done: TrainingRun) -> list[str]:
         at("inference_deployment_change", Deployment.objects.get().pk),
         at("inference_deployment_why", done.project.slug),
         at("inference_modelversion_lineage", done.candidate.pk),
+        at("inference_modelversion_comparison", done.project.slug),
+        at("inference_modelversion_comparison", done.project.slug) + "?set=general",
         at("retraining_trainingrun_change", done.pk),
         at("retraining_trainingrun_add"),
         at("retraining_retrainpolicy_change", RetrainPolicy.objects.get().pk),
