@@ -19,7 +19,7 @@ from ner.spans import Example, Span, SpanChange, compare_spans
 from nerapp.charts import CalibrationChart, Estimate, RowsChart, calibration_chart, rows_chart
 from nerapp.formats import decimal
 from nerapp.readings import read
-from nerapp.version_page import ALL, EXAM_LIMIT, NOTHING, estimate_of, label_of
+from nerapp.version_page import ALL_LABELS, ERROR_WORDS, EXAM_LIMIT, estimate_of, label_of
 from retraining.models import TrainingSet
 from retraining.services.exams import Exam, exam_in_general, exam_of_gold, exam_of_project
 
@@ -27,6 +27,8 @@ from retraining.services.exams import Exam, exam_in_general, exam_of_gold, exam_
 SHOWN = 10
 #: A text longer than `LONG` is shown around what is in dispute, with so much on either side.
 LONG, AROUND = 600, 120
+#: The chart stands beside the table.
+CHART_WIDTH = 440
 #: The colours of the two, as charts have them.
 SERIES = ("champion", "candidate")
 FIRST, SECOND, NEITHER = "first", "second", "neither"
@@ -75,13 +77,22 @@ class KindRow:
     @property
     def words(self) -> str:
         """The kind, as people read it."""
-        words: dict[ErrorClass, str] = {
-            "missed": _("missed"),
-            "spurious": _("nothing there"),
-            "boundary": _("wrong boundary"),
-            "type": _("wrong label"),
-        }
-        return words[self.kind]
+        return str(ERROR_WORDS[self.kind])
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionRow:
+    """How often each of the two said one label of what is another, or the same."""
+
+    true: str
+    said: str
+    first: int
+    second: int
+
+    @property
+    def difference(self) -> int:
+        """How much more often the second does."""
+        return self.second - self.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +135,8 @@ class Comparison:
     rows: list[LabelRow]
     chart: RowsChart
     kinds: list[KindRow]
-    columns: list[str]
-    confusion: list[tuple[str, list[tuple[str, int, int]]]]
-    """Rows of (true label, [(said label, how often by the first, by the second)])."""
+    confusion: list[ConfusionRow]
+    """What the two do not do equally often, the most different first."""
 
     disagreements: list[Disagreement]
 
@@ -242,10 +252,10 @@ def compare(pair: Pair, exam: Exam) -> Comparison:
                 (row.name, _("{count} true entities").format(count=row.support), [row.first, row.second])
                 for row in rows
             ],
+            width=CHART_WIDTH,
         ),
         kinds=_kinds(changes),
-        columns=[*sorted(exam.labels), NOTHING],
-        confusion=_confusion(changes, [*sorted(exam.labels), NOTHING]),
+        confusion=_confusion(changes),
         disagreements=[
             _disagreement(example, readings[0].spans[place], readings[1].spans[place], changes[place])
             for place, example in enumerate(gold)
@@ -281,7 +291,7 @@ def _rows(first: EvalReport, second: EvalReport) -> list[LabelRow]:
             for name in {*first.labels, *second.labels}
         }
     )
-    rows = [_row("", ALL, first.micro.support, first, second)]
+    rows = [_row("", str(ALL_LABELS), first.micro.support, first, second)]
     return rows + [_row(name, name, count, first, second) for name, count in support.most_common()]
 
 
@@ -310,19 +320,14 @@ def _kinds(changes: Sequence[Changes]) -> list[KindRow]:
     return [KindRow(kind, first[kind], second[kind], both[kind]) for kind in ERROR_CLASSES]
 
 
-def _confusion(
-    changes: Sequence[Changes], labels: Sequence[str]
-) -> list[tuple[str, list[tuple[str, int, int]]]]:
+def _confusion(changes: Sequence[Changes]) -> list[ConfusionRow]:
     first, second = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for sides in changes:
         for counter, side in zip((first, second), sides, strict=True):
             counter.update((label_of(one.corrected), label_of(one.predicted)) for one in side)
-    table = []
-    for true in labels:
-        cells = [(said, first[true, said], second[true, said]) for said in labels]
-        if any(before != after for _said, before, after in cells):
-            table.append((true, cells))
-    return table
+    rows = [ConfusionRow(*pair, first[pair], second[pair]) for pair in {*first, *second}]
+    rows.sort(key=lambda row: (-abs(row.difference), row.true, row.said))
+    return [row for row in rows if row.difference]
 
 
 def _disagreement(

@@ -37,6 +37,7 @@ from nerapp.version_page import errors_of, exam_for, run_of
 from retraining.lineage import COUNTED, NAMED, Answers, Tally, lessons_of, lineage_of
 from retraining.models import TrainingSetItem
 from retraining.selectors import page_before
+from retraining.services.exams import Exam
 
 #: So many corrections are listed on a page.
 LISTED = 25
@@ -70,12 +71,13 @@ class VersionExplained(ProjectHistory):
         exam = exam_for(version, kind=kind, run=run_of(version))
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Errors of {version}",
+            "title": _("Errors of {version}").format(version=version),
             "opts": self.opts,
             "version": version,
             "kind": kind,
             "exam": exam,
             "errors": errors_of(version, exam) if exam is not None and exam.examples else None,
+            "reads_texts": exam is not None and _reads_texts(request, exam),
         }
         return TemplateResponse(request, "admin/inference/errors.html", context)
 
@@ -135,6 +137,7 @@ class VersionExplained(ProjectHistory):
                 context["problem"] = str(refused)
             else:
                 context |= {"comparison": comparison, **_browsed(request, comparison)}
+                context["reads_texts"] = _reads_texts(request, exam)
                 labels = label_set_current(project=project).labels.all()
                 context["hues"] = {label.name: label.hue for label in labels}
         return TemplateResponse(request, "admin/inference/comparison.html", context)
@@ -145,6 +148,11 @@ class VersionExplained(ProjectHistory):
         if version is None or not self.has_view_permission(request, version):
             raise PermissionDenied
         return version
+
+
+def _reads_texts(request: HttpRequest, exam: Exam) -> bool:
+    """A project's exams are made of its corrections; the general one is everybody's."""
+    return exam.project is None or request.user.has_perm("feedback.view_correction")
 
 
 def _browsed(request: HttpRequest, comparison: Comparison) -> dict[str, Any]:

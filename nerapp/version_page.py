@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 from django.utils.dateformat import format as date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from corpus.models import Project
 from feedback.models import QualityEstimate
@@ -17,7 +18,7 @@ from feedback.selectors import quality_by_label, quality_trend
 from inference.engine import recogniser_for
 from inference.models import Deployment, Evaluation, ModelVersion
 from ner.bootstrap import paired_bootstrap
-from ner.evaluate import ErrorExample, EvalReport, Scores, evaluate
+from ner.evaluate import ErrorClass, ErrorExample, EvalReport, Scores, evaluate
 from ner.spans import Span, compare_spans
 from nerapp.charts import (
     CalibrationChart,
@@ -31,12 +32,20 @@ from nerapp.charts import (
 from retraining.models import TrainingRun, TrainingSet
 from retraining.services.exams import Exam, exam_in_general, exam_of_gold, exam_of_project
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
 #: So many wrong entities of each kind are shown with their text.
 EXAMPLES = 25
 #: A page is no batch job: larger exams are cut to this many texts, and say so.
 EXAM_LIMIT = 1500
-ALL = "all labels"
-NOTHING = "nothing"
+ERROR_WORDS: dict[ErrorClass, StrPromise] = {
+    "missed": gettext_lazy("missed"),
+    "spurious": gettext_lazy("nothing there"),
+    "boundary": gettext_lazy("wrong boundary"),
+    "type": gettext_lazy("wrong label"),
+}
+ALL_LABELS, NOTHING = gettext_lazy("all labels"), gettext_lazy("nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,11 @@ class ExamResult:
     def total(self) -> LabelRow:
         """All labels together."""
         return self.rows[0]
+
+    @property
+    def errors(self) -> list[tuple[str, int]]:
+        """How many there are of each kind, in words."""
+        return [(str(ERROR_WORDS[kind]), count) for kind, count in self.report.errors.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,8 @@ class ErrorsPage:
 
     report: EvalReport
     examples: dict[str, list[ErrorExample]]
+    """By the kind of error, in words."""
+
     columns: list[str]
     confusion: list[tuple[str, list[tuple[str, int, int]]]] = field(default_factory=list)
     texts: int = 0
@@ -213,7 +229,7 @@ def _result(evaluation: Evaluation, against: ModelVersion | None) -> ExamResult:
     before = EvalReport.from_json(other.report) if other is not None else None
     rows = [
         LabelRow(
-            name=name or ALL,
+            name=name or str(ALL_LABELS),
             scores=report.labels[name] if name else report.micro,
             estimate=estimate_of(report, name),
             before=estimate_of(before, name) if before is not None else None,
@@ -224,12 +240,12 @@ def _result(evaluation: Evaluation, against: ModelVersion | None) -> ExamResult:
     if before is not None:
         names.insert(0, ("champion", str(against)))
     chart = rows_chart(
-        title=f"F1 by label on {evaluation.documents} texts, with 95 % intervals",
+        title=_("F1 by label with 95 % intervals"),
         names=names,
         rows=[
             (
                 row.name,
-                f"{row.scores.support} true entities",
+                _("{count} true entities").format(count=row.scores.support),
                 [row.before, row.estimate] if before is not None else [row.estimate],
             )
             for row in rows
@@ -291,7 +307,7 @@ def errors_of(version: ModelVersion, exam: Exam) -> ErrorsPage:
     report = evaluate(gold, predicted, examples_per_class=EXAMPLES)
     examples: dict[str, list[ErrorExample]] = {}
     for wrong in report.examples:
-        examples.setdefault(wrong.kind, []).append(wrong)
+        examples.setdefault(str(ERROR_WORDS[wrong.kind]), []).append(wrong)
     pairs: Counter[tuple[str, str]] = Counter()
     for example, spans in zip(gold, predicted, strict=True):
         pairs.update(
@@ -301,8 +317,8 @@ def errors_of(version: ModelVersion, exam: Exam) -> ErrorsPage:
     return ErrorsPage(
         report=report,
         examples=examples,
-        columns=[*sorted(exam.labels), NOTHING],
-        confusion=_confusion(pairs, sorted(exam.labels)),
+        columns=[*sorted(exam.labels), str(NOTHING)],
+        confusion=_confusion(pairs, [*sorted(exam.labels), str(NOTHING)]),
         texts=len(gold),
         is_cut=len(exam.examples) > len(gold),
     )
@@ -310,7 +326,7 @@ def errors_of(version: ModelVersion, exam: Exam) -> ErrorsPage:
 
 def label_of(span: Span | None) -> str:
     """The label of a span that may be missing."""
-    return span.label if span is not None else NOTHING
+    return span.label if span is not None else str(NOTHING)
 
 
 def _confusion(
@@ -318,13 +334,13 @@ def _confusion(
 ) -> list[tuple[str, list[tuple[str, int, int]]]]:
     """Rows of (true label, [(predicted label, count, shade 0 to 9)]); the shade is the share of the row."""
     table = []
-    for true in [*labels, NOTHING]:
-        counts = [pairs[true, label] for label in [*labels, NOTHING]]
+    for true in labels:
+        counts = [pairs[true, label] for label in labels]
         total = sum(counts)
         if total:
             cells = [
                 (label, count, min(int(10 * count / total), 9) if count else 0)
-                for label, count in zip([*labels, NOTHING], counts, strict=True)
+                for label, count in zip(labels, counts, strict=True)
             ]
             table.append((true, cells))
     return table

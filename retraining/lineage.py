@@ -27,7 +27,7 @@ COUNTED = 10_000
 TOLD = 20
 #: In the place of a slot: the caller asked for this version by its name.
 NAMED = "named"
-#: So much of a text is shown in a list.
+#: So much of a text is shown in a list; one character more tells that there is more.
 EXCERPT = 120
 
 Tally = Sequence[tuple[str, int]]
@@ -149,7 +149,7 @@ def lessons_of(training_set: TrainingSet) -> QuerySet[TrainingSetItem]:
         "correction__document", "correction__author", "correction__api_key"
     )
     shown = items.defer("correction__spans", "correction__document__text")
-    return shown.annotate(head=Left("correction__document__text", EXCERPT))
+    return shown.annotate(head=Left("correction__document__text", EXCERPT + 1))
 
 
 def _lessons(training_set: TrainingSet) -> Lessons:
@@ -215,6 +215,6 @@ def _answers(version: ModelVersion, projects: QuerySet[Project]) -> Answers:
         newest=list(
             told.select_related("document", "project")
             .defer("text", "spans", "document__text")
-            .annotate(head=Left("text", EXCERPT), document_head=Left("document__text", EXCERPT))
+            .annotate(head=Left("text", EXCERPT + 1), document_head=Left("document__text", EXCERPT + 1))
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.urls import reverse
 from audit.services import SYSTEM
 from corpus.models import Project
 from corpus.services import LabelDraft, project_create
+from feedback.services import correction_submit, gold_mark
 from inference.engine import engine
 from inference.models import Evaluation, ModelVersion
 from inference.services import version_register
@@ -23,7 +25,9 @@ from ner.spans import Example, Span
 from nerapp.comparison_page import Comparison, compare, exam_shared, pair_chosen
 from retraining.models import TrainingRun
 from retraining.services.exams import exam_in_general, exam_sit
+from tests.backoffice.conftest import staff
 from tests.bundles import tiny_bundle
+from tests.factories import document_make
 
 pytestmark = pytest.mark.django_db
 
@@ -105,10 +109,14 @@ def test_each_label_has_its_support_and_a_difference_with_its_interval(compared:
 
 
 def test_what_is_taken_for_what_is_told_where_they_differ(compared: Comparison) -> None:
-    table = {true: {said: (one, two) for said, one, two in cells} for true, cells in compared.confusion}
-    assert table["per"]["geo"] == (0, 1)
-    assert table["geo"]["geo"] == (1, 2)
-    assert table["nothing"]["geo"] == (0, 1)
+    told = [(row.true, row.said, row.first, row.second) for row in compared.confusion]
+    assert told == [
+        ("geo", "geo", 1, 2),
+        ("geo", "nothing", 1, 0),
+        ("nothing", "geo", 0, 1),
+        ("per", "geo", 0, 1),
+        ("per", "nothing", 2, 1),
+    ]
 
 
 def test_a_clear_difference_is_said_in_words(
@@ -227,6 +235,30 @@ def test_a_bundle_that_cannot_be_read_is_told(
     engine.forget()
     settings.DATA_DIR = settings.DATA_DIR / "elsewhere"
     assert "One of the two cannot be read" in page(office, project.slug, set="general")
+
+
+def test_the_projects_texts_are_for_those_who_may_read_corrections(
+    sign_in: Callable[[User], Client], mia: User, ana: User, candidate: ModelVersion, project: Project
+) -> None:
+    correction = correction_submit(
+        document=document_make(project, SECOND_RIGHT[0]),
+        spans=[],
+        base_number=0,
+        author=ana,
+        prediction=None,
+        stratum="random",
+        milliseconds=10,
+        idempotency_key="ana-2",
+    )
+    gold_mark(correction=correction, user=mia)
+    for may_read, rights in ((False, ()), (True, ("view_correction",))):
+        client = sign_in(staff(mia, "view_modelversion", *rights))
+        errors = client.get(
+            reverse("admin:inference_modelversion_errors", args=[candidate.pk]), {"set": "golden"}
+        )
+        for shown in (page(client, project.slug, set="golden"), errors.content.decode()):
+            assert ("went to" in shown) == may_read
+            assert ("for those who may read corrections" in shown) != may_read
 
 
 def test_other_projects_and_their_versions_are_not_there(

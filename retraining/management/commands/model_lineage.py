@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from corpus.models import Project
 from inference.models import ModelVersion
 from retraining.lineage import COUNTED, Answers, Lessons, Step, lineage_of
-from retraining.management.experiments import project_named
+from retraining.management.console import project_named
 
 
 class Command(BaseCommand):
