@@ -205,7 +205,7 @@ def judge_share(plan: Plan, seen: Seen) -> Judgement:
         (
             _time(seen.seconds, plan.min_seconds),
             _samples("answers", seen.candidate.asked, plan.min_samples, rate),
-            *_serving(plan, seen),
+            *_serving(plan, seen, must_compare=True),
             _edits(plan, seen),
             _reviews(plan, seen),
         )
@@ -214,7 +214,8 @@ def judge_share(plan: Plan, seen: Seen) -> Judgement:
 
 def judge_watch(plan: Plan, seen: Seen) -> Judgement:
     """Has a version that answers everybody been watched for long enough?"""
-    return Judgement((_time(seen.seconds, plan.watch_seconds), *_serving(plan, seen), _edits(plan, seen)))
+    serving = _serving(plan, seen, must_compare=False)  # nobody is left to answer beside it
+    return Judgement((_time(seen.seconds, plan.watch_seconds), *serving, _edits(plan, seen)))
 
 
 def label_drift(mine: Arm, theirs: Arm) -> tuple[float, float]:
@@ -241,8 +242,8 @@ def agreement_asked(plan: Plan, seen: ShadowSeen) -> float:
     return min(plan.min_agreement, seen.champion_f1 * max(seen.champion_f1, seen.candidate_f1))
 
 
-def _serving(plan: Plan, seen: Seen) -> list[Finding]:
-    """What holds for whoever answers callers, however many."""
+def _serving(plan: Plan, seen: Seen, *, must_compare: bool) -> list[Finding]:
+    """What holds for whoever answers callers, however many; unseen is not yet as good as the champion."""
     pairs = [(seen.candidate, seen.champion), (seen.candidate_now, seen.champion_now)]
 
     def shares(of: str, whole: str = "answers") -> list[tuple[Share, Share]]:
@@ -258,7 +259,7 @@ def _serving(plan: Plan, seen: Seen) -> list[Finding]:
         _rate("error_rate", plan.max_error_rate, shares("failures", "asked")),
         _rate("p95_ms", _P95, shares("slow"), plan.max_p95_ms, seen.candidate.p95_ms),
         _rate("p99_ms", _P99, shares("very_slow"), plan.max_p99_ms, seen.candidate.p99_ms),
-        _unsure(plan.max_low_confidence_rise, shares("unsure")),
+        _unsure(plan.max_low_confidence_rise, shares("unsure"), must_compare=must_compare),
         _labels(plan.max_label_drift, pairs),
     ]
     refused = seen.candidate.refused or seen.candidate_now.refused
@@ -328,10 +329,12 @@ def _rate(
     return Finding(code, state, words, measured, bar, shown.whole)
 
 
-def _unsure(limit: float, windows: Sequence[tuple[Share, Share]]) -> Finding:
+def _unsure(limit: float, windows: Sequence[tuple[Share, Share]], *, must_compare: bool) -> Finding:
     mine, theirs = windows[0]
     rise = mine.value - theirs.value if mine and theirs else 0.0
     state, why = State.MET, f"at most {_points(limit)} more"
+    if must_compare and not theirs:
+        state = State.WAITING
     if rise > limit:
         state, why = State.WAITING, f"more than {_points(limit)} more, but that may be chance"
     for place, (now, other) in enumerate(windows):

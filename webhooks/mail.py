@@ -49,7 +49,7 @@ def send(recipients: Sequence[str], *, message_id: str, subject: str, text: str)
     A server that takes it for some of the recipients has accepted it: to repeat it would mail those twice.
     """
     if not settings.MAIL_SERVER:
-        return Answer(Outcome.UNREACHED, excerpt="EMAIL_URL")
+        return Answer(Outcome.UNREACHED, excerpt="EMAIL_URL is not set")
     server = urlsplit(settings.MAIL_SERVER)
     host, port = server.hostname or "", server.port or PORTS[server.scheme]
     message = _message(recipients, message_id=message_id, subject=subject, text=text)
@@ -67,8 +67,10 @@ def send(recipients: Sequence[str], *, message_id: str, subject: str, text: str)
         return Answer(Outcome.GARBLED, excerpt=_shown(str(error)))
     except smtplib.SMTPException as error:
         return Answer(Outcome.GARBLED, excerpt=_shown(str(error)))
-    except ssl.SSLError as error:
-        return Answer(Outcome.TLS, excerpt=_shown(getattr(error, "verify_message", "") or str(error)))
+    except ssl.SSLCertVerificationError as error:
+        return Answer(Outcome.TLS, excerpt=_shown(error.verify_message))
+    except ssl.SSLError as error:  # of a server that speaks no TLS there
+        return Answer(Outcome.GARBLED, excerpt=_shown(str(error.reason or error)))
     except TimeoutError:
         return Answer(Outcome.TIMEOUT)
     except OSError as error:
@@ -95,7 +97,9 @@ def _connected(scheme: str, host: str, port: int) -> smtplib.SMTP:
 def _message(recipients: Sequence[str], *, message_id: str, subject: str, text: str) -> EmailMessage:
     sender = Address(addr_spec=settings.MAIL_FROM)
     message = EmailMessage()
-    message["Subject"], message["From"], message["To"] = subject, sender, ", ".join(recipients)
+    # One line: the names in it are people's, and a break in one must neither end the header nor the sending.
+    message["Subject"] = " ".join(subject.split())
+    message["From"], message["To"] = sender, ", ".join(recipients)
     message["Date"] = format_datetime(timezone.now())
     # The same for every try: a mail program that gets it twice can tell.
     message["Message-ID"] = f"<{message_id}@{sender.domain or 'localhost'}>"

@@ -238,7 +238,7 @@ class Attempt(models.Model):
         UNREACHED = "unreached", _("No connection")
         TLS = "tls", _("No trusted TLS connection")
         TIMEOUT = "timeout", _("No answer in time")
-        GARBLED = "garbled", _("No answer of HTTP")
+        GARBLED = "garbled", _("No answer that makes sense")
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="tries")
     number = models.PositiveIntegerField()

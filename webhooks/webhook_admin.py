@@ -1,8 +1,7 @@
-"""Webhooks in the back office: made with a secret shown once, tested, switched; every delivery is seen."""
+"""Webhooks in the back office: made with a secret shown once, tested, switched."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -27,7 +26,6 @@ from django.views.decorators.http import require_POST
 from audit.services import Actor
 from corpus.backoffice import (
     ProjectFilter,
-    ProjectHistory,
     ProjectRows,
     ReasonForm,
     may,
@@ -37,9 +35,10 @@ from corpus.backoffice import (
 )
 from corpus.models import Project
 from corpus.selectors import projects_visible
-from webhooks.models import Attempt, Delivery, EventKind, Webhook
+from webhooks.advice import advice
+from webhooks.models import Delivery, EventKind, Webhook
+from webhooks.selectors import last_failure
 from webhooks.services import (
-    delivery_resend,
     webhook_change,
     webhook_create,
     webhook_rotate,
@@ -47,7 +46,6 @@ from webhooks.services import (
     webhook_switch_on,
     webhook_test,
 )
-from webhooks.services.deliveries import body_of
 
 Status = Delivery.Status
 
@@ -102,13 +100,6 @@ def page_of(webhook: Webhook) -> str:
 def changing(webhook: Webhook) -> str:
     """The permission to change it, and to send to it."""
     return f"webhooks.change_{webhook.noun}"
-
-
-def _readable(delivery: Delivery) -> str:
-    body = body_of(delivery)
-    if delivery.webhook.form == Webhook.Form.MAIL:
-        return body
-    return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
 
 
 @admin.register(Webhook)
@@ -281,6 +272,8 @@ class WebhookAdmin(ProjectRows):
                 "state": colour,
                 "state_word": word,
                 "kinds": [EventKind(kind) for kind in webhook.kinds],
+                "failed": (failed := last_failure(webhook) if webhook.failing_since else None),
+                "advice": advice(failed, form=webhook.form) if failed else "",
                 "both_secrets": webhook.former_secret_until is not None
                 and webhook.former_secret_until > timezone.now(),
                 "newest": [
@@ -316,94 +309,3 @@ class WebhookAdmin(ProjectRows):
             "back": reverse("admin:webhooks_webhook_change", args=[webhook.pk]),
         }
         return TemplateResponse(request, "admin/webhooks/secret.html", context)
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(ProjectHistory):
-    project_path = "webhook__project"
-    list_display = ("kind", "webhook", "state", "attempts", "last_outcome", "occurred_at", "due")
-    list_filter: ClassVar[Any] = (
-        "status",
-        "kind",
-        ("webhook", admin.RelatedOnlyFieldListFilter),
-    )
-    list_select_related = ("webhook__project",)
-    search_fields = ("event__exact", "id__exact")
-    search_help_text = _("The id of a delivery, or an event such as audit:17")
-    date_hierarchy = "created_at"
-    change_form_template = "admin/webhooks/delivery_page.html"
-    fields = ()
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        last = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-number")
-        queryset: QuerySet[Delivery] = super().get_queryset(request)
-        return queryset.select_related("webhook__project").annotate(
-            last=Subquery(last.values("outcome")[:1]),
-            last_status=Subquery(last.values("http_status")[:1]),
-        )
-
-    def get_urls(self) -> list[URLPattern]:
-        resend = self.admin_site.admin_view(self.resend_view)
-        return [
-            path("<uuid:pk>/resend/", resend, name="webhooks_delivery_resend"),
-            *super().get_urls(),
-        ]
-
-    @admin.display(description=_("state"), ordering="status")
-    def state(self, delivery: Delivery) -> SafeString:
-        return format_html(
-            '<span class="state {}">{}</span>', STATES[delivery.status], delivery.get_status_display()
-        )
-
-    @admin.display(description=_("last try"))
-    def last_outcome(self, delivery: Delivery) -> str:
-        outcome, status = getattr(delivery, "last", None), getattr(delivery, "last_status", None)
-        if outcome is None:
-            return "–"
-        label = str(Attempt.Outcome(outcome).label)
-        return f"{label} ({status})" if status else label
-
-    @admin.display(description=_("next try"))
-    def due(self, delivery: Delivery) -> Any:
-        return delivery.due_at if delivery.status == Status.WAITING else None
-
-    @method_decorator(require_POST)
-    def resend_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """Try one that has ended again."""
-        delivery = self.get_object(request, str(pk))
-        if delivery is None:
-            raise PermissionDenied
-        require(
-            request,
-            project=delivery.webhook.project,
-            codename=changing(delivery.webhook),
-            permission="manage",
-        )
-        with refusals_told(request):
-            delivery_resend(delivery=delivery, actor=Actor.of_user(request.user))
-            messages.success(request, _("It is sent again, and tried for another day."))
-        return redirect("admin:webhooks_delivery_change", delivery.pk)
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        delivery = self.get_object(request, object_id)
-        if delivery is not None:
-            extra_context = {
-                **(extra_context or {}),
-                "title": delivery.kind,
-                "subtitle": None,
-                "delivery": delivery,
-                "state": STATES[delivery.status],
-                "tries": delivery.tries.order_by("-number"),
-                "listener": page_of(delivery.webhook),
-                "message": _readable(delivery),
-                "may_resend": delivery.status != Status.WAITING
-                and may(
-                    request,
-                    project=delivery.webhook.project,
-                    codename=changing(delivery.webhook),
-                    permission="manage",
-                ),
-            }
-        return super().change_view(request, object_id, form_url, extra_context)

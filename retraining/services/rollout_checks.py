@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from audit.services import SYSTEM
@@ -47,8 +47,9 @@ def rollouts_check() -> int:
     for pk in Rollout.objects.filter(status__in=Rollout.UNFINISHED).values_list("pk", flat=True):
         try:
             looked_at += rollout_check(rollout_id=pk)
-        except (DomainError, DatabaseError) as error:
-            log.warning("rollout not judged", rollout=pk, error=type(error).__name__)
+        except Exception:
+            # Whatever it is, such as a plan of another release: the others are looked at nevertheless.
+            log.exception("rollout_not_judged", rollout=pk)
     return looked_at
 
 

@@ -12,7 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from corpus.models import Project
+from tests.webhooks.mailserver import mailing
 from webhooks.models import Channel, Delivery, EventKind, PlannedChange
+from webhooks.services import webhook_turn
 
 pytestmark = pytest.mark.django_db
 SECRET = "T0-B0-xyzzy"
@@ -105,3 +107,24 @@ def test_a_planned_change_is_announced_and_ended(office: Client, channel: Channe
     assert office.get(end).status_code == 405
     assert office.post(end).status_code == 302
     assert "It keeps quiet until" not in office.get(page(channel)).content.decode()
+
+
+def test_a_refused_mail_is_told_on_the_pages_with_what_to_do_next(
+    office: Client, project: Project, settings: LazySettings
+) -> None:
+    """The server's own words, and where the password is corrected; never the password."""
+    with mailing(ner="another") as server:
+        settings.MAIL_SERVER = f"smtp://ner:{SECRET}@127.0.0.1:{server.port}"
+        answer = office.post(
+            reverse("admin:webhooks_channel_add"), body(project, form="mail", url="ada@example.org")
+        )
+        assert answer.status_code == 302
+        channel = Channel.objects.get()
+        office.post(page(channel, "test"))
+        webhook_turn(webhook_id=channel.pk)
+    delivery = reverse("admin:webhooks_delivery_change", args=[Delivery.objects.get().pk])
+    for address in (page(channel), delivery):
+        shown = office.get(address).content.decode()
+        assert "Authentication credentials invalid" in shown, address
+        assert "Correct both in EMAIL_URL" in shown, address
+        assert SECRET not in shown, address

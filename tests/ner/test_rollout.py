@@ -134,6 +134,13 @@ def test_clearly_slower_than_the_champion_on_a_slow_machine_comes_back() -> None
     assert [one.code for one in judgement.broken] == ["p95_ms"]
 
 
+def test_without_answers_of_the_champion_beside_its_own_it_waits() -> None:
+    judgement = judge_share(PLAN, seen(champion=Arm()))
+    assert states(judgement) == {"low_confidence": State.WAITING}
+    assert "no answer of the champion" in judgement.why_not
+    assert judge_watch(PLAN, replace(seen(champion=Arm()), seconds=301)).is_met
+
+
 def test_more_edits_than_of_the_champion_take_it_back() -> None:
     worse = seen(edits=Sample(400, 0.30, 0.05), champion_edits=Sample(400, 0.10, 0.05))
     assert [one.code for one in judge_share(PLAN, worse).broken] == ["edit_rate"]

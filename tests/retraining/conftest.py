@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from celery import current_app
 from django.contrib.auth.models import User
 from django.utils import timezone
 
@@ -22,12 +24,13 @@ from inference.models import ApiKey, Deployment, ModelVersion
 from inference.services import api_key_create, blank_version_get, deployment_set, version_register
 from retraining.models import TrainingRun
 from retraining.services import training_set_freeze
-from tests.bundles import tiny_bundle
+from tests.bundles import WORDS, tiny_bundle
 from tests.factories import document_make
 from tests.retraining.drifting import corrected, serve
 from tests.retraining.experiments import Lab
 
 Correct = Callable[..., list[Correction]]
+Made = Callable[[str], ModelVersion]
 _numbers = itertools.count(1)
 
 
@@ -107,3 +110,34 @@ def trained(project: Project, ana: User, tmp_path: Path, own_folders: None) -> M
         ended_at=timezone.now(),
     )
     return serve(project, version)
+
+
+@pytest.fixture
+def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are woken by nobody; the tests do what they would."""
+    monkeypatch.setattr(current_app, "send_task", Mock())
+
+
+@pytest.fixture
+def made(project: Project, tmp_path: Path, own_folders: None) -> Made:
+    """Tiny versions of the project, each with a word of its own."""
+
+    def make(name: str) -> ModelVersion:
+        bundle = tiny_bundle(tmp_path / name, {**WORDS, name: "B-geo"}, f1=0.9)
+        return version_register(path=bundle, name=name, project=project, actor=SYSTEM)
+
+    return make
+
+
+@pytest.fixture
+def old(project: Project, made: Made) -> ModelVersion:
+    """The champion that a rollout begins with."""
+    version = made("old")
+    deployment_set(project=project, slot="champion", version=version, actor=SYSTEM, reason="a start")
+    return version
+
+
+@pytest.fixture
+def new(made: Made, old: ModelVersion) -> ModelVersion:
+    """A version that might be better."""
+    return made("new")

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
-from celery import current_app
-from django.conf import LazySettings
 from django.db import connection
-from django.utils import timezone
 
 from audit.models import AuditEvent
-from audit.services import SYSTEM, Actor
 from corpus.models import Project
-from inference.engine import engine
-from inference.models import ArmFailure, Deployment, ModelVersion, ShadowTest
+from inference.models import ArmFailure, Deployment, ModelVersion
 from inference.selectors import shares_in
 from inference.services import (
     deployment_clear,
     deployment_set,
     deployment_share,
     version_promote,
-    version_register,
 )
 from retraining.errors import (
     AlreadyChampion,
@@ -48,108 +39,23 @@ from retraining.services import (
     rollout_start,
     rollouts_check,
 )
-from tests.bundles import WORDS, tiny_bundle
-from tests.retraining.rollouts import answers_make
+from tests.retraining.conftest import Made
+from tests.retraining.rollouts import (
+    MIA,
+    Killed,
+    actions,
+    answers_make,
+    backdated,
+    begun,
+    killed,
+    looked,
+    served,
+    shadowed,
+    slots,
+)
 
-pytestmark = pytest.mark.django_db
-MIA = Actor(ref="user:1", name="mia")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
 Status = Rollout.Status
-
-
-@pytest.fixture(autouse=True)
-def _told(monkeypatch: pytest.MonkeyPatch, settings: LazySettings, tmp_path: Path) -> None:
-    settings.DATA_DIR = tmp_path / "data"
-    engine.forget()
-    monkeypatch.setattr(current_app, "send_task", Mock())
-
-
-Made = Callable[[str], ModelVersion]
-
-
-@pytest.fixture
-def made(project: Project, tmp_path: Path) -> Made:
-    """Tiny versions of the project, each with a word of its own."""
-
-    def make(name: str) -> ModelVersion:
-        bundle = tiny_bundle(tmp_path / name, {**WORDS, name: "B-geo"}, f1=0.9)
-        return version_register(path=bundle, name=name, project=project, actor=SYSTEM)
-
-    return make
-
-
-@pytest.fixture
-def old(project: Project, made: Made) -> ModelVersion:
-    """The champion."""
-    version = made("old")
-    deployment_set(project=project, slot="champion", version=version, actor=SYSTEM, reason="a start")
-    return version
-
-
-@pytest.fixture
-def new(made: Made, old: ModelVersion) -> ModelVersion:
-    """A version that might be better."""
-    return made("new")
-
-
-def plan(project: Project, **values: Any) -> None:
-    """A policy in which a step takes 100 answers and no time."""
-    quick = {"min_samples": 100, "min_seconds": 0, "watch_seconds": 0} | values
-    rollout_policy_change(project=project, actor=MIA, **quick)
-
-
-def begun(project: Project, version: ModelVersion, **values: Any) -> Rollout:
-    """A rollout at its first step, begun ten minutes ago."""
-    plan(project, **values)
-    return backdated(rollout_start(project=project, version=version, actor=MIA, reason="better on pests"))
-
-
-def backdated(rollout: Rollout) -> Rollout:
-    """Its present step began ten minutes ago."""
-    ago = timezone.now() - timedelta(minutes=10)
-    Rollout.objects.filter(pk=rollout.pk).update(started_at=ago, step_started_at=ago)
-    rollout.refresh_from_db()
-    return rollout
-
-
-def looked(rollout: Rollout) -> Rollout:
-    rollouts_check()
-    rollout.refresh_from_db()
-    return rollout
-
-
-def shadowed(rollout: Rollout, *, compared: int = 200, agreement: float = 0.9, **more: Any) -> None:
-    """What the shadow has read so far."""
-    now = timezone.now()
-    ShadowTest.objects.update_or_create(
-        project=rollout.project,
-        champion=rollout.champion,
-        shadow=rollout.version,
-        ended_at=None,
-        defaults={
-            "read_until": now,
-            "compared": compared,
-            "identical": 0,
-            "agreement_sum": compared * agreement,
-            **more,
-        },
-    )
-
-
-def served(rollout: Rollout, *, count: int = 150, **more: Any) -> None:
-    """What both arms answered in this step."""
-    answers_make(rollout.project, rollout.champion, "champion", count)
-    slot = "champion" if rollout.share == 100 else "challenger"
-    answers_make(rollout.project, rollout.version, slot, count, **more)
-
-
-def slots(project: Project) -> dict[str, str]:
-    found = Deployment.objects.filter(project=project).select_related("version")
-    return {one.slot: str(one.version) for one in found}
-
-
-def actions() -> list[str]:
-    found = AuditEvent.objects.filter(action__startswith="rollout.").order_by("number")
-    return list(found.values_list("action", flat=True))
 
 
 def test_a_good_version_goes_from_the_shadow_to_all_callers_by_itself(
@@ -453,11 +359,3 @@ def test_two_that_look_at_once_move_it_once(project: Project, old: ModelVersion,
     rollout.refresh_from_db()
     assert rollout.share == 25
     assert actions() == ["rollout.start", "rollout.advance"]
-
-
-class Killed(BaseException):
-    """A process that ends here."""
-
-
-def killed(*_: Any, **__: Any) -> None:
-    raise Killed

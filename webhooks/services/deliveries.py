@@ -149,7 +149,12 @@ def _send(delivery: Delivery) -> wire.Answer:
             subject=message_of(delivery).subject,
             text=body,
         )
-    headers = {"content-type": "application/json", "user-agent": f"nerapp/{settings.VERSION}"}
+    headers = {
+        "content-type": "application/json",
+        "user-agent": f"nerapp/{settings.VERSION}",
+        # To chats, too: whoever stands between can tell a repetition.
+        "webhook-id": delivery.message_id,
+    }
     if webhook.form == Form.SIGNED:
         now = datetime.now(tz=UTC)
         headers |= headers_of(webhook, message_id=delivery.message_id, body=body, now=now)
