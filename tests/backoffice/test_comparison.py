@@ -204,6 +204,15 @@ def test_the_page_shows_the_texts_and_filters_them(
     assert "Newton" in page(office, project.slug, set="general", right="?", page="x")
 
 
+def test_a_text_is_shown_and_never_carried_out(
+    office: Client, candidate: ModelVersion, project: Project, texts: Any
+) -> None:
+    texts(("Ann took <b>all</b> to Bramley.", []))
+    shown = page(office, project.slug, set="general")
+    assert "&lt;b&gt;all&lt;/b&gt;" in shown
+    assert "<b>all" not in shown
+
+
 def test_the_page_is_cut_into_pages(
     office: Client, candidate: ModelVersion, project: Project, texts: Any
 ) -> None:
