@@ -43,6 +43,8 @@ class AuditEvent(models.Model):
     hash = models.CharField(max_length=64)
 
     class Meta:
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
         ordering = ["-at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["chain", "number"], name="audit_one_event_per_number"),

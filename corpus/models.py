@@ -88,6 +88,8 @@ class Project(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = _("project")
+        verbose_name_plural = _("projects")
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(
@@ -224,6 +226,8 @@ class Document(models.Model):
     redacted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("document")
+        verbose_name_plural = _("documents")
         ordering = ["-created_at", "id"]
         constraints = [
             models.UniqueConstraint(fields=["project", "text_hash"], name="document_once_per_project"),

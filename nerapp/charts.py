@@ -312,6 +312,10 @@ def line_chart(
 # --- Bars: counts side by side, stretch by stretch ----------------------------------------------------------
 
 
+#: So wide is a letter of a name below a bar, with the room between two names.
+_LETTER = 7.5
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One count."""
@@ -372,7 +376,7 @@ def bars_chart(
     slot = (right - left) / max(len(groups), 1)
     gap = min(slot * 0.2, 12)
     each = (slot - gap) / max(len(names), 1)
-    every = len(groups) - 1 if is_small else max(ceil(len(groups) / 8), 1)
+    every = len(groups) - 1 if is_small else _every([name for name, _values in groups], slot)
 
     def group(index: int, name: str, values: Sequence[int]) -> BarGroup:
         x = left + slot * index
@@ -415,6 +419,11 @@ def bars_chart(
         is_small=is_small,
         along=along or _("When"),
     )
+
+
+def _every(names: Sequence[str], slot: float) -> int:
+    """Below each bar, or only below every second or third, as the widest of the names finds room."""
+    return ceil(_LETTER * max(map(len, names), default=0) / slot)
 
 
 def round_step(span: float) -> float:

@@ -152,6 +152,11 @@ def lessons_of(training_set: TrainingSet) -> QuerySet[TrainingSetItem]:
     return shown.annotate(head=Left("correction__document__text", EXCERPT + 1))
 
 
+def answers_of(version: ModelVersion) -> QuerySet[Prediction]:
+    """What a version answered anywhere, newest first, as an index has them."""
+    return Prediction.objects.filter(version=version).order_by("-created_at")
+
+
 def _lessons(training_set: TrainingSet) -> Lessons:
     items, counts = training_set.items.order_by(), training_set.counts
     who = ("correction__author__username", "correction__api_key__name", "correction__source")
@@ -192,7 +197,7 @@ def _step(version: ModelVersion) -> Step:
 
 
 def _answers(version: ModelVersion, projects: QuerySet[Project]) -> Answers:
-    newest = Prediction.objects.filter(version=version).order_by("-created_at")
+    newest = answers_of(version)
     rows = list(newest.values_list("pk", "created_at", "slot", "project_id")[: COUNTED + 1])
     # A condition on the project would read past all the answers that others got from a bundled version.
     visible = {version.project_id} if version.project_id else set(projects.values_list("pk", flat=True))

@@ -103,6 +103,8 @@ class Webhook(models.Model):
     lease_expires_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
         ordering = ["-created_at", "id"]
         constraints = [
             models.CheckConstraint(condition=~Q(kinds=[]), name="webhook_hears_of_something"),
@@ -198,6 +200,7 @@ class Delivery(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         ordering = ["-created_at", "id"]
         constraints = [

@@ -48,6 +48,8 @@ class Prediction(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = _("prediction")
+        verbose_name_plural = _("predictions")
         ordering = ["-created_at", "-id"]
         constraints = [
             models.CheckConstraint(

@@ -81,6 +81,7 @@ class ShadowComparison(models.Model):
 
     class Meta:
         verbose_name = _("shadow comparison")
+        verbose_name_plural = _("shadow comparisons")
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["test", "prediction"], name="shadow_comparison_once"),

@@ -51,6 +51,8 @@ class ModelVersion(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = _("model version")
+        verbose_name_plural = _("model versions")
         ordering = ["-created_at", "-id"]
         permissions = [("promote_modelversion", "Can promote and roll back model versions")]
         constraints = [
@@ -146,6 +148,8 @@ class Deployment(models.Model):
     changed_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name = _("deployment")
+        verbose_name_plural = _("deployments")
         ordering = ["project", "slot"]
         constraints = [
             models.CheckConstraint(

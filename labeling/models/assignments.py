@@ -46,6 +46,8 @@ class Assignment(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("assignment")
+        verbose_name_plural = _("assignments")
         ordering = ["id"]
         constraints = [
             # Nobody gets the same text twice, and two claims at once cannot give it to one person twice.

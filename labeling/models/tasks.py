@@ -85,6 +85,8 @@ class Task(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
         ordering = ["-priority", "id"]
         constraints = [
             models.UniqueConstraint(

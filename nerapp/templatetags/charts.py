@@ -10,6 +10,7 @@ from typing import Any
 
 from django import template
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.dateformat import format as date_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -53,7 +54,7 @@ def learning_chart(points: Sequence[tuple[int, float, float]]) -> SafeString:
     """`points` are (epoch, F1 on the tuning texts, loss)."""
     return chart(
         line_chart(
-            title="F1 on the tuning texts after each pass over the training texts",
+            title=_("F1 on the tuning texts after each pass over the training texts"),
             series="candidate",
             points=[(str(epoch), 100 * f1, None, None) for epoch, f1, _loss in points],
             from_zero=False,
@@ -144,13 +145,15 @@ def looks_chart(
     looks: Iterable[Any], title: str, effect: float, unit: str = "", decimals: int = 1
 ) -> SafeString:
     """A sequential test; each look has `at`, `reviews`, `difference`, `low` and `high`."""
+    looks = list(looks)
+    is_one_day = len({timezone.localdate(look.at) for look in looks}) == 1
     return chart(
         sequential_chart(
             title=title,
             looks=[
                 SequentialLook(
                     at=look.at,
-                    name=date_format(look.at, "j M"),
+                    name=date_format(timezone.localtime(look.at), "H:i" if is_one_day else "j M"),
                     reviews=look.reviews,
                     difference=look.difference,
                     low=look.low,

@@ -86,6 +86,8 @@ class Experiment(models.Model):
     promoted_at = models.DateTimeField(null=True, blank=True, help_text=_("When the winner became champion."))
 
     class Meta:
+        verbose_name = _("experiment")
+        verbose_name_plural = _("experiments")
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(

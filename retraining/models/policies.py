@@ -102,6 +102,7 @@ class RetrainPolicy(models.Model):
     )
 
     class Meta:
+        verbose_name = _("retrain policy")
         verbose_name_plural = _("retrain policies")
 
     def __str__(self) -> str:
@@ -127,6 +128,8 @@ class RetrainDecision(models.Model):
     last_checked_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name = _("retrain decision")
+        verbose_name_plural = _("retrain decisions")
         ordering = ["-created_at", "-id"]
         constraints = [
             models.CheckConstraint(condition=Q(checks__gte=1), name="decision_checked_once_or_more"),

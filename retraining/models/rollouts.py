@@ -172,6 +172,8 @@ class Rollout(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("rollout")
+        verbose_name_plural = _("rollouts")
         ordering = ["-started_at", "-id"]
         constraints = [
             models.UniqueConstraint(

@@ -59,6 +59,8 @@ class TrainingRun(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("training run")
+        verbose_name_plural = _("training runs")
         ordering = ["-queued_at", "-id"]
         permissions = [
             ("queue_trainingrun", "Can start a training run"),

@@ -59,6 +59,8 @@ class TrainingSet(models.Model):
     frozen_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = _("training set")
+        verbose_name_plural = _("training sets")
         ordering = ["-frozen_at", "-id"]
         constraints = [
             models.UniqueConstraint(

@@ -207,7 +207,8 @@ def test_the_page_shows_the_texts_and_filters_them(
 def test_a_text_is_shown_and_never_carried_out(
     office: Client, candidate: ModelVersion, project: Project, texts: Any
 ) -> None:
-    texts(("Ann took <b>all</b> to Bramley.", []))
+    start = len("Ann took <b>all</b> to ")
+    texts(("Ann took <b>all</b> to Bramley.", [(start, start + 7, "geo")]))
     shown = page(office, project.slug, set="general")
     assert "&lt;b&gt;all&lt;/b&gt;" in shown
     assert "<b>all" not in shown

@@ -23,7 +23,7 @@ from feedback.services import correction_submit
 from inference.models import ModelVersion, Prediction
 from inference.services import api_key_create, version_register
 from retraining import lineage as lineage_module
-from retraining.lineage import lessons_of, lineage_of
+from retraining.lineage import answers_of, lessons_of, lineage_of
 from retraining.models import TrainingRun
 from retraining.services import run_queue
 from tests.backoffice.conftest import staff
@@ -130,12 +130,11 @@ def test_only_the_newest_answers_are_counted_and_it_says_so(
 
 
 def test_the_answers_are_read_from_the_index_that_has_them_in_order(champion: ModelVersion) -> None:
-    newest = Prediction.objects.filter(version=champion).order_by("-created_at")[:100]
     with connection.cursor() as cursor:
         # In small tables a scan is cheaper; what matters is that the index gives the order.
         for way in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
             cursor.execute(f"SET LOCAL {way} = off")
-    plan = newest.explain()
+    plan = answers_of(champion)[:100].explain()
     assert "prediction_by_version" in plan
     assert "Sort" not in plan
 
