@@ -97,7 +97,7 @@ def addresses_of_people(channel: Webhook) -> list[str]:
 
 @admin.register(Channel)
 class ChannelAdmin(WebhookAdmin):
-    list_display = ("name", "project", "state", "form_words", "leads_to", "waiting", "dead", "created_at")
+    list_display = ("name", "project", "state", "waiting", "dead", "form_words", "leads_to")
     # Not by the address: whoever may search in it can guess it piece by piece.
     search_fields: ClassVar[Any] = ("name",)
     search_help_text = _("A name")
@@ -109,11 +109,12 @@ class ChannelAdmin(WebhookAdmin):
 
     @admin.display(description=_("how"), ordering="form")
     def form_words(self, channel: Webhook) -> str:
-        return channel.get_form_display()
+        return gettext("E-mail") if channel.form == Form.MAIL else gettext("Chat")
 
     @admin.display(description=_("address"))
     def leads_to(self, channel: Webhook) -> str:
-        return ", ".join(addresses_of_people(channel))
+        first, *more = addresses_of_people(channel)
+        return f"{first} +{len(more)}" if more else first
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """Make a channel."""

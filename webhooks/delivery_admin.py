@@ -23,7 +23,7 @@ from webhooks.advice import advice
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.services import delivery_resend
 from webhooks.services.deliveries import body_of
-from webhooks.webhook_admin import STATES, changing, page_of
+from webhooks.webhook_admin import STATES, changing, page_of, told_by
 
 Status = Delivery.Status
 
@@ -31,7 +31,7 @@ Status = Delivery.Status
 @admin.register(Delivery)
 class DeliveryAdmin(ProjectHistory):
     project_path = "webhook__project"
-    list_display = ("kind", "webhook", "state", "attempts", "last_outcome", "occurred_at", "due")
+    list_display = ("told", "webhook", "state", "attempts", "last_outcome", "occurred_at", "due")
     list_filter: ClassVar[Any] = (
         "status",
         "kind",
@@ -58,6 +58,10 @@ class DeliveryAdmin(ProjectHistory):
             path("<uuid:pk>/resend/", resend, name="webhooks_delivery_resend"),
             *super().get_urls(),
         ]
+
+    @admin.display(description=_("event"), ordering="kind")
+    def told(self, delivery: Delivery) -> str:
+        return told_by(delivery)
 
     @admin.display(description=_("state"), ordering="status")
     def state(self, delivery: Delivery) -> SafeString:
@@ -101,7 +105,7 @@ class DeliveryAdmin(ProjectHistory):
         if delivery is not None:
             extra_context = {
                 **(extra_context or {}),
-                "title": delivery.kind,
+                "title": told_by(delivery),
                 "subtitle": None,
                 "delivery": delivery,
                 "state": STATES[delivery.status],
@@ -109,6 +113,7 @@ class DeliveryAdmin(ProjectHistory):
                 "advice": advice(tries[0], form=delivery.webhook.form) if tries else "",
                 "listener": page_of(delivery.webhook),
                 "message": _readable(delivery),
+                "id_name": "Message-ID" if delivery.webhook.form == Webhook.Form.MAIL else "webhook-id",
                 "may_resend": delivery.status != Status.WAITING
                 and may(
                     request,

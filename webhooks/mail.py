@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -34,12 +35,15 @@ def url_of(words: str) -> str:
     """What somebody typed, checked. Raises MailNotSet where nobody can be mailed, and MailAddressRefused."""
     if not settings.MAIL_SERVER:
         raise MailNotSet()
-    addresses = [part for part in words.replace(",", " ").replace(";", " ").split() if part]
-    for address in addresses or [words]:
+    addresses = []
+    for address in words.replace(",", " ").replace(";", " ").split() or [words]:
         try:
             validate_email(address)
-        except ValidationError:
-            raise MailAddressRefused(pointer="/url", address=address or "–") from None
+            name, _, domain = address.rpartition("@")
+            # As servers write a domain with letters of other languages.
+            addresses.append(f"{name}@{domain.encode('idna').decode()}")
+        except (ValidationError, UnicodeError):
+            raise MailAddressRefused(pointer="/url", address=address.strip() or "–") from None
     return SCHEME + ",".join(dict.fromkeys(addresses))
 
 
@@ -80,18 +84,22 @@ def send(recipients: Sequence[str], *, message_id: str, subject: str, text: str)
     return Answer(Outcome.OK, 250)
 
 
-def _connected(scheme: str, host: str, port: int) -> smtplib.SMTP:
+@contextlib.contextmanager
+def _connected(scheme: str, host: str, port: int) -> Iterator[smtplib.SMTP]:
     context = ssl.create_default_context()
     if scheme == "smtps":
-        return smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
-    line = smtplib.SMTP(host, port, timeout=SECONDS)
-    if scheme == "smtp+starttls":
-        try:
+        line: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
+    else:
+        line = smtplib.SMTP(host, port, timeout=SECONDS)
+    try:
+        if scheme == "smtp+starttls":
             line.starttls(context=context)
-        except BaseException:
-            line.close()
-            raise
-    return line
+        yield line
+    finally:
+        # By now the mail is taken or not: however the server says goodbye, it is not sent again for that.
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            line.quit()
+        line.close()
 
 
 def _message(recipients: Sequence[str], *, message_id: str, subject: str, text: str) -> EmailMessage:

@@ -58,6 +58,13 @@ def message_of(delivery: Delivery) -> Message:
         return Message(f"[{project}] {_subject(delivery, lines)}", lines, more, _home())
 
 
+def headline(delivery: Delivery) -> str:
+    """What a delivery tells people, where it is seen whose project's it is."""
+    if delivery.kind == TEST:
+        return delivery.get_kind_display()
+    return message_of(delivery).subject.removeprefix(f"[{delivery.webhook.project}] ")
+
+
 def as_text(message: Message) -> str:
     """For a mail."""
     lines = [
@@ -87,8 +94,14 @@ def _subject(delivery: Delivery, lines: list[Line]) -> str:
             "What happened during the planned change: {count} events",
             count,
         ).format(count=count)
-    if len(events) == 1:
-        return lines[0].words
+    rollbacks = [
+        line.words
+        for event, line in zip(events, lines, strict=False)
+        if event["type"] == EventKind.ROLLED_BACK
+    ]
+    if rollbacks or len(events) == 1:
+        # Whoever is woken by it sees at once what it is; the champion's own way back stands below.
+        return next(iter(rollbacks), lines[0].words)
     return ngettext("One event", "{count} events", len(events)).format(count=len(events))
 
 

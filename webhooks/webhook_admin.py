@@ -38,6 +38,7 @@ from corpus.selectors import projects_visible
 from webhooks.advice import advice
 from webhooks.models import Delivery, EventKind, Webhook
 from webhooks.selectors import last_failure
+from webhooks.sentences import headline
 from webhooks.services import (
     webhook_change,
     webhook_create,
@@ -90,6 +91,11 @@ def state_of(webhook: Webhook) -> tuple[str, str]:
     if webhook.failing_since is not None:
         return "warn", gettext("failing")
     return "good", gettext("on")
+
+
+def told_by(delivery: Delivery) -> str:
+    """What it tells: a sentence to people, and to systems the name of the event."""
+    return headline(delivery) if delivery.webhook.is_for_people else delivery.kind
 
 
 def page_of(webhook: Webhook) -> str:
@@ -277,7 +283,7 @@ class WebhookAdmin(ProjectRows):
                 "both_secrets": webhook.former_secret_until is not None
                 and webhook.former_secret_until > timezone.now(),
                 "newest": [
-                    (delivery, STATES[delivery.status])
+                    (delivery, told_by(delivery), STATES[delivery.status])
                     for delivery in webhook.deliveries.order_by("-created_at", "id")[:NEWEST]
                 ],
                 "reason_form": ReasonForm(),

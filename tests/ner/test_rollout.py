@@ -122,9 +122,53 @@ def test_above_a_limit_by_what_may_be_chance_waits() -> None:
     assert "may be chance" in judgement.why_not
 
 
+FEW = Arm(answers=500, labels={"per": 8, "geo": 2}, labelled=10)
+
+
+@pytest.mark.parametrize(
+    ("above", "code"),
+    [
+        (seen(replace(GOOD, unsure=110)), "low_confidence"),
+        (seen(FEW, replace(FEW, labels={"per": 4, "geo": 6})), "label_drift"),
+        (seen(edits=Sample(400, 0.16, 0.05), champion_edits=Sample(400, 0.10, 0.05)), "edit_rate"),
+    ],
+    ids=["low_confidence", "label_drift", "edit_rate"],
+)
+def test_what_may_be_chance_neither_goes_on_nor_comes_back(above: Seen, code: str) -> None:
+    judgement = judge_share(PLAN, above)
+    assert states(judgement) == {code: State.WAITING}
+    assert not judgement.is_met
+    assert not judgement.broken
+
+
+@pytest.mark.parametrize(
+    ("minute", "code"),
+    [
+        (replace(GOOD, unsure=300), "low_confidence"),
+        (replace(GOOD, labels={NOTHING: 500}), "label_drift"),
+    ],
+    ids=["low_confidence", "label_drift"],
+)
+def test_what_goes_wrong_in_the_last_minute_alone_takes_it_back(minute: Arm, code: str) -> None:
+    judgement = judge_share(PLAN, seen(candidate_now=minute))
+    assert [one.code for one in judgement.broken] == [code]
+    assert "in the last minute" in judgement.why_back
+
+
+def test_a_shadow_waits_for_the_time_of_its_step() -> None:
+    soon = ShadowSeen(20, compared=300, agreement=0.8, timed=300)
+    assert states(judge_shadow(PLAN, soon)) == {"time": State.WAITING}
+
+
+def test_what_it_owed_and_never_answered_counts() -> None:
+    nothing_but_failures = seen(Arm(failures=4), GOOD)
+    assert "error_rate" in [one.code for one in judge_share(PLAN, nothing_but_failures).broken]
+
+
 def test_a_slow_machine_is_waited_for() -> None:
     slow = replace(GOOD, slow=100)
     judgement = judge_share(PLAN, seen(slow, slow))
+    assert not judgement.is_met
     assert states(judgement) == {"p95_ms": State.HELD}
     assert "the champion's, too" in judgement.why_not
 
@@ -160,6 +204,8 @@ def test_after_the_last_step_it_is_watched_without_waiting_for_answers() -> None
     assert states(judge_watch(PLAN, nobody)) == {"time": State.WAITING}
     failing = Arm(answers=100, failures=20)
     assert judge_watch(PLAN, seen(failing)).broken
+    edited = seen(edits=Sample(400, 0.30, 0.05), champion_edits=Sample(400, 0.10, 0.05))
+    assert [one.code for one in judge_watch(PLAN, edited).broken] == ["edit_rate"]
 
 
 def test_a_shadow_that_agrees_goes_on_and_one_that_does_not_comes_back() -> None:

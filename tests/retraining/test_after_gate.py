@@ -11,12 +11,13 @@ import pytest
 from celery import current_app
 from django.conf import LazySettings
 
+from audit.models import AuditEvent
 from audit.services import SYSTEM
 from corpus.models import Project
 from inference.models import Deployment, ModelVersion
 from inference.services import deployment_set, version_register
 from retraining.models import Rollout, TrainingRun
-from retraining.services import execution, policy_change, run_execute, run_queue
+from retraining.services import execution, policy_change, rollout_policy_change, run_execute, run_queue
 from tests.bundles import WORDS, tiny_bundle
 from tests.retraining.conftest import Correct
 from tests.retraining.test_candidate_promote import PASSED, REFUSED
@@ -111,3 +112,16 @@ def test_a_kill_before_the_rollout_began_leaves_the_run_to_be_repeated(
     queued.refresh_from_db()
     assert queued.status == TrainingRun.Status.RUNNING, "the sweep queues it again"
     assert not Rollout.objects.exists()
+
+
+def test_the_gates_word_goes_with_it_to_all_callers_and_its_run_tells_how_it_fared(
+    queued: TrainingRun,
+) -> None:
+    rollout_policy_change(project=queued.project, actor=SYSTEM, steps=[100])
+    policy_change(project=queued.project, actor=SYSTEM, after_gate="roll_out")
+    run_execute(run_id=queued.pk)
+    assert slots(queued.candidate) == ["champion"]
+    assert AuditEvent.objects.get(action="version.promote").data["verdict"]["passed"] is True
+    assert "Rollout at 100 %, started" in [event.message.split(":")[0] for event in queued.events.all()]
+    asked = [call.args[0] for call in current_app.send_task.call_args_list]
+    assert "retraining.tasks.tracking_sync" in asked

@@ -361,7 +361,9 @@ def test_one_that_cannot_be_judged_keeps_no_other_from_it(
 def test_it_is_written_down_what_was_measured_why_and_by_whom(
     project: Project, old: ModelVersion, new: ModelVersion
 ) -> None:
-    rollout = begun(project, new, steps=[5, 25, 100])
+    rollout = looked(begun(project, new, steps=[5, 25, 100]))
+    assert rollout.findings
+    assert rollout.waits_for
     served(rollout)
     rollout = looked(rollout)
     assert (rollout.findings, rollout.waits_for, rollout.seconds_left) == ([], "", None), (

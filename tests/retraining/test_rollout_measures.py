@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,16 @@ from django.utils import timezone
 
 from audit.services import SYSTEM
 from corpus.models import Project
+from corpus.services import LabelDraft, project_create
+from feedback.models import Correction, Stratum
 from inference.models import ArmFailure, Deployment, ModelVersion, Prediction, ShadowComparison, ShadowTest
-from inference.services import api_key_create
-from retraining.arms import Place, Span, arm_counted
+from inference.services import api_key_create, deployment_set, version_register
+from retraining import arms
+from retraining.arms import Place, Span, arm_counted, edits_sampled
 from retraining.models import Rollout
+from tests.bundles import tiny_bundle
 from tests.retraining.conftest import Made
+from tests.retraining.experiments import Lab
 from tests.retraining.rollouts import answers_make, begun, looked, served, shadowed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
@@ -105,6 +111,39 @@ def test_failures_of_other_places_are_not_its_own(
     assert counted(rollout).failures == 0
 
 
+def test_another_projects_answers_and_failures_of_the_same_version_are_not_its_own(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    other = project_create(slug="other", name="Other", labels=[LabelDraft(name="per")], actor=SYSTEM)
+    rollout = begun(project, new, steps=[5, 100])
+    answers_make(project, new, "challenger", 4)
+    Prediction.objects.update(project=other)
+    answers_make(project, new, "challenger", 3)
+    failing(rollout, 50, project=other)
+    assert (counted(rollout).answers, counted(rollout).failures) == (3, 0)
+
+
+def test_a_stretch_of_time_ends_where_it_ends(project: Project, old: ModelVersion, new: ModelVersion) -> None:
+    rollout = begun(project, new, steps=[5, 100])
+    for minutes, count in ((6, 3), (2, 5)):
+        answers_make(project, new, "challenger", count, at=ago(minutes))
+        failing(rollout, count, at=ago(minutes))
+    place = Place(project, "challenger", new)
+    arm = arm_counted(place=place, during=Span(ago(8), ago(4)), plan=rollout.plan_of())
+    assert (arm.answers, arm.failures) == (3, 3)
+
+
+def test_however_many_there_are_the_newest_are_read(
+    project: Project, old: ModelVersion, new: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arms, "MOST", 20)
+    rollout = begun(project, new, steps=[5, 100])
+    answers_make(project, new, "challenger", 50, at=ago(5), uncertainty=0.9)
+    answers_make(project, new, "challenger", 20)
+    arm = counted(rollout)
+    assert (arm.answers, arm.unsure) == (20, 0)
+
+
 def test_failures_of_the_champion_are_not_its_own(
     project: Project, old: ModelVersion, new: ModelVersion
 ) -> None:
@@ -146,6 +185,33 @@ def test_entities_below_the_bar_and_unsure_texts_are_unsure_answers(
     answers_make(project, new, "challenger", 6, uncertainty=0.5)
     arm = counted(rollout)
     assert (arm.answers, arm.unsure) == (15, 10)
+
+
+# --- What people edit --------------------------------------------------------------------------------
+
+
+def test_what_people_edit_takes_it_back(lab: Lab) -> None:
+    rollout = begun(lab.project, lab.version("new"), steps=[5, 100])
+    for slot, edited in (("challenger", 0.9), ("champion", 0.1)):
+        lab.review(lab.answers(None, slot, 120, at=ago(3)), edited=edited)
+    assert broken(looked(rollout)) == ["edit_rate"]
+
+
+def test_only_first_reviews_of_answers_that_were_drawn_at_random_count(lab: Lab) -> None:
+    rollout = begun(lab.project, lab.version("new"), steps=[5, 100])
+    drawn = lab.answers(None, "challenger", 3, at=ago(3))
+    lab.review(drawn, edited=0)
+    lab.review(lab.answers(None, "challenger", 5, at=ago(3)), edited=1, stratum=Stratum.UNCERTAIN)
+    lab.review(lab.answers(None, "challenger", 5, at=ago(30)), edited=1)
+    lab.review(lab.answers(None, "champion", 5, at=ago(3)), edited=1)
+    asked_by_name = lab.answers(None, "challenger", 5, at=ago(3))
+    Prediction.objects.filter(pk__in=[one.pk for one in asked_by_name]).update(slot="")
+    lab.review(asked_by_name, edited=1)
+    again = Correction.objects.get(prediction=drawn[0])
+    again.pk, again.number, again.idempotency_key = None, 2, "again"
+    again.save(force_insert=True)
+    sample = edits_sampled(project=lab.project, version=rollout.version, since=rollout.started_at)
+    assert (sample.count, sample.mean) == (3, 0.0)
 
 
 # --- What cannot be measured -------------------------------------------------------------------------
@@ -223,6 +289,25 @@ def test_a_slow_shadow_answers_nobody(
         for read in Prediction.objects.all()
     )
     assert broken(looked(rollout)) == codes
+
+
+def test_a_weak_champion_is_no_measure_of_agreement(
+    project: Project, tmp_path: Path, own_folders: None
+) -> None:
+    """Two versions of F1 0.3 that err each in its own way agree on a tenth."""
+    weak, other = (
+        version_register(
+            path=tiny_bundle(tmp_path / word, {word: "B-geo"}, f1=0.3),
+            name=word,
+            project=project,
+            actor=SYSTEM,
+        )
+        for word in ("weak", "other")
+    )
+    deployment_set(project=project, slot="champion", version=weak, actor=SYSTEM, reason="a start")
+    rollout = begun(project, other)
+    shadowed(rollout, agreement=0.12)
+    assert looked(rollout).share == 5
 
 
 def test_the_shadow_reads_as_many_answers_as_the_policy_says(

@@ -307,6 +307,17 @@ def test_a_rollback_waits_for_nothing_and_is_told_once(
     assert events_take(webhook=channel, now=later()) == 0
 
 
+def test_the_subject_of_a_rollback_says_so_whatever_came_with_it(
+    channel: Webhook, server: MailServer, happens: Callable[..., None]
+) -> None:
+    happens("version.roll_back", "rollout.roll_back")
+    events_take(webhook=channel)
+    tell(channel)
+    ((_, mail),) = server.got
+    assert "The rollout of orchard@2 was rolled back" in str(mail["Subject"])
+    assert "The champion was rolled back from orchard@2 to orchard@1." in server.texts[0]
+
+
 def test_a_flood_is_counted_and_none_is_left_out(
     channel: Webhook, server: MailServer, happens: Callable[..., None]
 ) -> None:

@@ -56,12 +56,12 @@ def start(certificate: Certificate, settings: LazySettings) -> Iterator[Started]
 def tell(project: Project) -> Callable[..., Attempt]:
     """Try to mail Ada a test; returns how it went."""
 
-    def told(name: str = "on call") -> Attempt:
+    def told(name: str = "on call", url: str = "ada@example.org") -> Attempt:
         channel = channel_create(
             project=project,
             name=name,
             form="mail",
-            url="ada@example.org",
+            url=url,
             language="en",
             kinds=FOR_PEOPLE,
             actor=SYSTEM,
@@ -132,6 +132,27 @@ def test_a_server_without_tls_gets_nothing_where_tls_was_asked_for(
     assert attempt.outcome == "garbled"
     assert "does not speak as EMAIL_URL says" in next_step(attempt)
     assert server.got == []
+
+
+def test_a_mail_that_was_taken_is_not_sent_again_for_a_rude_goodbye(
+    settings: LazySettings, tell: Callable[..., Attempt]
+) -> None:
+    class Rude(MailServer):
+        async def handle_QUIT(self, *_: Any) -> str:
+            return "421 out of here"
+
+    with mailing(Rude()) as server:
+        settings.MAIL_SERVER = f"smtp://127.0.0.1:{server.port}"
+        assert tell().outcome == "ok"
+        assert len(server.got) == 1
+
+
+def test_a_domain_of_other_letters_is_written_as_servers_write_it(
+    start: Started, tell: Callable[..., Attempt]
+) -> None:
+    server = start()
+    assert tell(url="ada@bücher.example.org").outcome == "ok"
+    assert [recipients for recipients, _ in server.got] == [["ada@xn--bcher-kva.example.org"]]
 
 
 def test_a_name_cannot_begin_another_header(start: Started, tell: Callable[..., Attempt]) -> None:
