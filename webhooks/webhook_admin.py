@@ -110,7 +110,7 @@ def changing(webhook: Webhook) -> str:
 
 @admin.register(Webhook)
 class WebhookAdmin(ProjectRows):
-    list_display = ("name", "project", "state", "leads_to", "hears_of", "waiting", "dead", "created_at")
+    list_display: Any = ("name", "project", "state", "leads_to", "hears_of", "waiting", "dead", "created_at")
     list_filter: ClassVar[Any] = (ProjectFilter,)
     list_select_related = ("project",)
     search_fields: ClassVar[Any] = ("name", "url")
