@@ -213,7 +213,9 @@ def exam_shared(project: Project, kind: str, pair: Pair) -> Exam | None:
     first, second = (version.evaluations.values("set_fingerprint") for version in pair)
     sat = sets.filter(test_fingerprint__in=first).filter(test_fingerprint__in=second).first()
     training_set = sat or sets.first()
-    return exam_of_project(training_set=training_set) if training_set is not None else None
+    return (
+        exam_of_project(training_set=training_set, most=EXAM_LIMIT + 1) if training_set is not None else None
+    )
 
 
 def compare(pair: Pair, exam: Exam) -> Comparison:

@@ -292,7 +292,9 @@ def exam_for(version: ModelVersion, *, kind: str, run: TrainingRun | None) -> Ex
     training_set = run.training_set if run is not None else None
     if training_set is None and version.project_id:
         training_set = TrainingSet.objects.filter(project=version.project_id).first()
-    return exam_of_project(training_set=training_set) if training_set is not None else None
+    return (
+        exam_of_project(training_set=training_set, most=EXAM_LIMIT + 1) if training_set is not None else None
+    )
 
 
 def errors_of(version: ModelVersion, exam: Exam) -> ErrorsPage:

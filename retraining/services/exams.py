@@ -53,12 +53,15 @@ class Exam:
     project: Project | None = None
 
 
-def exam_of_project(*, training_set: TrainingSet) -> Exam:
-    """The frozen test split: documents drawn at random, that no model of this project was trained on."""
+def exam_of_project(*, training_set: TrainingSet, most: int | None = None) -> Exam:
+    """The frozen test split: documents drawn at random, that no model of this project was trained on.
+
+    With `most` only its first texts, to look at.
+    """
     return Exam(
         kind=Evaluation.Kind.TEST,
         fingerprint=training_set.test_fingerprint,
-        examples=tuple(training_set_examples(training_set=training_set, split=Split.TEST)),
+        examples=tuple(training_set_examples(training_set=training_set, split=Split.TEST, most=most)),
         labels=frozenset(label_names(training_set.label_set)),
         project=training_set.project,
     )

@@ -67,8 +67,10 @@ def training_set_freeze(*, project: Project) -> TrainingSet:
     return training_set
 
 
-def training_set_examples(*, training_set: TrainingSet, split: Split | str) -> list[Example]:
-    """The examples of one split. Spans whose label the set's label set no longer has are left out.
+def training_set_examples(
+    *, training_set: TrainingSet, split: Split | str, most: int | None = None
+) -> list[Example]:
+    """The examples of one split, the first `most` of them. Spans whose label the set's label set no longer has are left out.
 
     An erased document leaves too: what was frozen names its correction, but its text is gone.
     """
@@ -78,7 +80,7 @@ def training_set_examples(*, training_set: TrainingSet, split: Split | str) -> l
         .select_related("correction__document")
         .order_by("correction__document_id")
     )
-    return [correction_example(item.correction, names) for item in items.iterator(chunk_size=500)]
+    return [correction_example(item.correction, names) for item in items[:most].iterator(chunk_size=500)]
 
 
 def label_names(label_set: LabelSet) -> list[str]:

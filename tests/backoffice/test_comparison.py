@@ -24,6 +24,7 @@ from ner.evaluate import EvalReport, evaluate
 from ner.spans import Example, Span
 from nerapp.comparison_page import Comparison, compare, exam_shared, pair_chosen
 from retraining.models import TrainingRun
+from retraining.services import training_set_examples
 from retraining.services.exams import exam_in_general, exam_sit
 from tests.backoffice.conftest import staff
 from tests.bundles import tiny_bundle
@@ -237,6 +238,15 @@ def test_a_project_without_random_checks_has_no_test_set(
     shown = page(office, project.slug)
     assert ("No texts to compare them on" in shown) == (not counts["test"])
     assert exam_shared(project, "golden", (champion, champion)) is not None
+
+
+def test_no_more_texts_are_fetched_than_are_read(
+    run: TrainingRun,
+) -> None:
+    training_set = run.training_set
+    split = training_set.items.values_list("split", flat=True).get()
+    assert len(training_set_examples(training_set=training_set, split=split)) == 1
+    assert training_set_examples(training_set=training_set, split=split, most=0) == []
 
 
 def test_a_bundle_that_cannot_be_read_is_told(
