@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 _KEYS_EVERY_SECONDS = 60.0
 _EXAMS_EVERY_SECONDS = 10.0
+#: So long a start waits for the first look: without a database the process comes up and says so in `ready`.
+_FIRST_LOOK_SECONDS = 30.0
 
 
 class Upkeep:
@@ -30,14 +32,19 @@ class Upkeep:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
+        self._looked = threading.Event()
         self._keys_at = self._exams_at = 0.0
 
     def start(self) -> None:
-        """Load what is deployed and keep following it, in this process and in what it forks."""
+        """Load what is deployed and keep following it, in this process and in what it forks.
+
+        Returns when it is loaded: who takes requests from then on need not let any wait.
+        """
         if self._thread is not None:
             return
         os.register_at_fork(after_in_child=self._run)
         self._run()
+        self._looked.wait(_FIRST_LOOK_SECONDS)
 
     def _run(self) -> None:
         engine.follows = True
@@ -50,6 +57,7 @@ class Upkeep:
         # again would stop every request of the process for a tenth of a second.
         gc.collect()
         gc.freeze()
+        self._looked.set()
         while True:
             time.sleep(settings.DEPLOYMENT_POLL_SECONDS)
             self.turn()

@@ -66,6 +66,8 @@ class Traffic:
     callers: int = 4
     #: Whether a caller asks on the connection it has. Who does loses a question to a server that closes it.
     keeps_open: bool = True
+    #: Seconds between connecting and asking, of those who connect anew.
+    hesitates: float = 0.0
     told: list[Told] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -91,6 +93,9 @@ class Traffic:
     def _call(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         while not self._stop.is_set():
+            if self.hesitates:
+                connection.connect()
+                time.sleep(self.hesitates)
             told = _asked(connection, self.key, "Ada saw London.")
             self.told.append(told)
             if not self.keeps_open:

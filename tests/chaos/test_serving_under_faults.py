@@ -212,15 +212,17 @@ def test_a_web_process_killed_is_replaced_while_the_others_answer(served: Served
     assert len(traffic.failed()) <= traffic.callers
 
 
-def test_a_rolling_restart_fails_no_request(served: Served) -> None:
+@pytest.mark.parametrize("hesitates", [0.0, 0.3])
+def test_a_rolling_restart_fails_no_request(served: Served, hesitates: float) -> None:
+    """Also not of those who were connected to a process that ends, and had not asked yet."""
     before = {worker.pid for worker in served.workers()}
-    with Traffic(served.port, served.key, keeps_open=False) as traffic:
+    with Traffic(served.port, served.key, keeps_open=False, hesitates=hesitates) as traffic:
         wait_for(lambda: len(traffic.told) > 20, "traffic")
         served.site.webs[0].send_signal(signal.SIGHUP)
         wait_for(
             lambda: len(served.workers()) == 2 and not before & {worker.pid for worker in served.workers()},
             "new web processes",
-            seconds=30,
+            seconds=120,
         )
         renewed = time.time()
         wait_for(lambda: len(traffic.served(sent_after=renewed)) > 20, "answers")
@@ -233,10 +235,10 @@ def test_a_web_process_that_is_told_to_end_while_it_loads_ends(served: Served) -
         os.kill(worker.pid, signal.SIGKILL)
     wait_for(lambda: len(served.workers()) == 2 and not set(before) & set(served.workers()), "new ones")
     for worker in (starting := served.workers()):
-        os.kill(worker.pid, signal.SIGTERM)
+        os.kill(worker.pid, signal.SIGUSR1)  # as the server does
     # One that does not hear of it serves on, and is killed in the middle of answers when the grace is over.
     wait_for(lambda: not set(starting) & set(served.workers()), "newer ones", seconds=15)
-    wait_for(lambda: ask(served.port, served.key).status == 200, "an answer", seconds=30)
+    wait_for(lambda: ask(served.port, served.key).status == 200, "an answer", seconds=120)
 
 
 def test_answers_that_are_under_way_at_the_end_are_finished(served: Served) -> None:
