@@ -168,8 +168,7 @@ class Reader:
         return str(answer["prediction_id"])
 
     def experiment(self, *, is_running: bool) -> str:
-        """The number of an experiment that was drafted, or started, a moment ago; no other one runs."""
-        self.nothing_moves()
+        """The number of an experiment that was drafted, or started, a moment ago."""
         status, made = self.ask("POST", "/api/v1/experiments", EXPERIMENT)
         assert status == 201, made
         if is_running:
@@ -177,8 +176,7 @@ class Reader:
         return str(made["id"])
 
     def rollout(self, act: str) -> str:
-        """The number of a rollout on which this act is possible; nothing else moves the callers."""
-        self.nothing_moves()
+        """The number of a rollout on which this act is possible."""
         begun = {"version": "flagship@2", "reason": "It passed the gate."}
         status, made = self.ask("POST", "/api/v1/rollouts", begun)
         assert status == 201, made
@@ -189,13 +187,19 @@ class Reader:
         return str(made["id"])
 
     def nothing_moves(self) -> None:
-        """End what moves the callers: a running experiment, a rollout under way."""
+        """End what moves the callers (an experiment, a rollout) and wait until the champion answers again."""
         for one in self.ask("GET", "/api/v1/experiments")[1]["experiments"]:
             if one["status"] == "running":
                 self.ask("POST", f"/api/v1/experiments/{one['id']}/stop", {"reason": "the next one"})
         for one in self.ask("GET", "/api/v1/rollouts")[1]["rollouts"]:
             if one["ended_at"] is None:
                 self.ask("POST", f"/api/v1/rollouts/{one['id']}/roll-back", {"reason": "the next one"})
+        wait_for(lambda: self.routed() == "the project's champion", "the champion to answer all callers")
+
+    def routed(self) -> str:
+        """Why a version answers."""
+        _, answer = self.ask("POST", "/api/v1/predict", {"text": "Ada sang.", "store": False})
+        return str(answer["routing_decision"]["reason"])
 
     def does(self, example: Example) -> list[str]:
         """What the commands of a block print, one after the other in one shell."""
@@ -231,7 +235,7 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def only_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """A site with the demo project, as `make run` makes it, and a worker for bulk predictions."""
     folder = tmp_path_factory.mktemp("reader")
     for name in ("manage.py", "models", "corpora", ".venv"):
@@ -267,6 +271,13 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         wait_for(is_up, "the site")
         yield reader
         kill(site.webs[0])
+
+
+@pytest.fixture
+def reader(only_reader: Reader) -> Reader:
+    """As each example is carried out: what another one began is over."""
+    only_reader.nothing_moves()
+    return only_reader
 
 
 def fits(shown: str, printed: str) -> bool:
@@ -462,8 +473,6 @@ def test_every_request_of_the_document_is_answered_as_documented(
         rollout = reader.rollout(path.rpartition("/")[2])
         status, answer = reader.ask(method.upper(), path.replace("{rollout_id}", rollout), body)
     else:
-        if path.endswith("/rollouts"):
-            reader.nothing_moves()
         status, answer = reader.ask(method.upper(), path, body)
     responses = DOCUMENT["paths"][path][method]["responses"]
     assert status < 300, answer
