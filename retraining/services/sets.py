@@ -70,9 +70,10 @@ def training_set_freeze(*, project: Project) -> TrainingSet:
 def training_set_examples(
     *, training_set: TrainingSet, split: Split | str, most: int | None = None
 ) -> list[Example]:
-    """The examples of one split, the first `most` of them. Spans whose label the set's label set no longer has are left out.
+    """The examples of one split, or only the first `most`.
 
-    An erased document leaves too: what was frozen names its correction, but its text is gone.
+    Spans whose label the set's label set no longer has are left out. An erased document leaves too: what was
+    frozen names its correction, but its text is gone.
     """
     names = set(label_names(training_set.label_set))
     items = (
