@@ -61,6 +61,7 @@ ACTIONS: dict[str, str] = {
     "policy.change": "A project's retraining policy was changed.",
     "experiment.create": "An experiment was drafted.",
     "experiment.start": "An experiment began to divide a project's callers among versions.",
+    "experiment.drop": "A version was surely worse: an experiment goes on without it.",
     "experiment.end": "An experiment ended, and why; the champion answers everybody again.",
     "experiment.promote": "A version of an experiment was made champion.",
     "run.queue": "A training run was queued.",

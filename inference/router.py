@@ -113,8 +113,9 @@ def _drawn(project: Project, demands: Demands) -> Choice:
         return Choice(slots[Deployment.Slot.CHAMPION], "the champion answers every internal key")
     division = engine.division(project_id=project.pk)
     subject = demands.subject.by(division.by)
-    # Another version in a slot draws anew, so that it is not always the same callers' turn.
-    arms = {f"{slot} {slots[slot].version.pk}": slot for slot in shares}
+    # Another version in a slot draws anew, so that it is not always the same callers' turn. Where a salt sees
+    # to that, as an experiment's does, whoever belongs to a slot stays with it.
+    arms = {slot if division.salt else f"{slot} {slots[slot].version.pk}": slot for slot in shares}
     slot = arms[arm_of(subject, {arm: shares[slot] for arm, slot in arms.items()}, division.salt)]
     if slot in sound:
         return Choice(

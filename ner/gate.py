@@ -8,13 +8,15 @@ interval says of itself; `bench.experiments` measures it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import floor
 from typing import Any
 
 from ner.bootstrap import Difference, paired_bootstrap
 from ner.errors import BadInput, BundleRefused
 from ner.evaluate import EvalReport
+from ner.said import Number, Said
+from ner.said import Said as _
 
 # A loss of exactly the limit is allowed, whatever binary fractions make of it.
 _EXACT = 1e-9
@@ -61,9 +63,20 @@ class Reason:
 
     code: str
     passed: bool
-    message: str
+    message: Said
     value: float
     limit: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The reason as it is kept: the words as they were decided, and what says them in other languages."""
+        return {
+            "code": self.code,
+            "passed": self.passed,
+            "message": str(self.message),
+            "sentence": self.message.to_json(),
+            "value": self.value,
+            "limit": self.limit,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,7 @@ class GateDecision:
             "passed": self.passed,
             "difference": None if self.difference is None else round(self.difference, 6),
             "interval": None if self.interval is None else [round(end, 6) for end in self.interval],
-            "reasons": [asdict(reason) for reason in self.reasons],
+            "reasons": [reason.to_json() for reason in self.reasons],
         }
 
 
@@ -139,8 +152,11 @@ def judge(
 
 def refuse_bundle(error: BundleRefused) -> GateDecision:
     """The verdict on a candidate that cannot be served at all."""
-    problem = str(error.facts["problem"])
-    message = f"The bundle cannot be served ({error.code}): {problem}."
+    message = _(
+        "The bundle cannot be served ({code}): {problem}.",
+        code=error.code,
+        problem=str(error.facts["problem"]),
+    )
     return GateDecision(passed=False, reasons=(Reason("bundle", False, message, 1, 0),))
 
 
@@ -154,59 +170,77 @@ def require_same_texts(champion: EvalReport, candidate: EvalReport) -> None:
 
 
 def _enough_documents(candidate: EvalReport, policy: GatePolicy) -> Reason:
-    documents, entities = len(candidate.documents), candidate.micro.support
-    passed = documents >= policy.min_test_documents and entities > 0
+    documents, entities, needed = len(candidate.documents), candidate.micro.support, policy.min_test_documents
+    passed = documents >= needed and entities > 0
     if not entities:
-        message = f"The {documents} test documents hold no entity: nothing can be measured."
+        message = _(
+            "The {documents} test documents hold no entity: nothing can be measured.", documents=documents
+        )
     elif not passed:
-        message = (
-            f"Only {documents} test documents, {policy.min_test_documents} are needed:"
-            " review more documents of the random share."
+        message = _(
+            "Only {documents} test documents, {needed} are needed: "
+            "review more documents of the random share.",
+            documents=documents,
+            needed=needed,
         )
     elif documents < policy.few_test_documents:
-        message = f"Only {documents} test documents ({entities} entities): the interval is wide."
+        message = _(
+            "Only {documents} test documents ({entities} entities): the interval is wide.",
+            documents=documents,
+            entities=entities,
+        )
     else:
-        message = f"{documents:,} test documents with {entities:,} entities."
-    return Reason("test_documents", passed, message, documents, policy.min_test_documents)
+        message = _(
+            "{documents} test documents with {entities} entities.", documents=documents, entities=entities
+        )
+    return Reason("test_documents", passed, message, documents, needed)
 
 
 def _not_worse(champion: EvalReport, candidate: EvalReport, change: Difference, policy: GatePolicy) -> Reason:
     limit = 0.0 if policy.must_be_better else -policy.margin
     passed = change.low > limit if policy.must_be_better else change.low >= limit - _EXACT
-    scores = (
-        f"F1 {champion.micro.f1:.3f} -> {candidate.micro.f1:.3f}"
-        f" ({_points(change.value)}, {policy.confidence:.0%} interval"
-        f" {_points(change.low)} to {_points(change.high)})"
-    )
-    if policy.must_be_better:
-        verdict = "better than the champion" if passed else "not surely better than the champion"
+    margin = _points(policy.margin)
+    if policy.must_be_better and not passed:
+        verdict = _("not surely better than the champion")
     elif change.low > 0:
-        verdict = "better than the champion"
+        verdict = _("better than the champion")
     elif passed:
-        verdict = f"not worse than the champion by more than {policy.margin * 100:.1f} points"
+        verdict = _("not worse than the champion by more than {margin} points", margin=margin)
     elif change.high < 0:
-        verdict = "worse than the champion"
+        verdict = _("worse than the champion")
     else:
-        verdict = (
-            f"could be worse than the champion by more than the allowed {policy.margin * 100:.1f} points"
+        verdict = _(
+            "could be worse than the champion by more than the allowed {margin} points", margin=margin
         )
-    return Reason("quality", passed, f"{scores}: {verdict}.", change.low, limit)
+    message = _(
+        "F1 {before} -> {after} ({change} points, {confidence} % interval {low} points to {high} points): "
+        "{verdict}.",
+        before=_f1(champion.micro.f1),
+        after=_f1(candidate.micro.f1),
+        change=_change(change.value),
+        confidence=Number(100 * policy.confidence, ".0f"),
+        low=_change(change.low),
+        high=_change(change.high),
+        verdict=verdict,
+    )
+    return Reason("quality", passed, message, change.low, limit)
 
 
 def _large_enough_gain(change: Difference, policy: GatePolicy) -> list[Reason]:
     if policy.min_difference <= 0:
         return []
     passed = change.value >= policy.min_difference - _EXACT
-    message = (
-        f"F1 changed by {_points(change.value)};"
-        f" a gain of {policy.min_difference * 100:.1f} points is asked for."
+    message = _(
+        "F1 changed by {change} points; a gain of {asked} points is asked for.",
+        change=_change(change.value),
+        asked=_points(policy.min_difference),
     )
     return [Reason("gain", passed, message, change.value, policy.min_difference)]
 
 
 def _labels_kept(champion: EvalReport, candidate: EvalReport, policy: GatePolicy) -> list[Reason]:
     """One reason for each label that lost more than it may; one for all when none did."""
-    reasons, judged, worst = [], 0, 0.0
+    reasons, judged, worst, most = [], 0, 0.0, _points(policy.max_label_drop)
     for label, before in sorted(champion.labels.items()):
         if before.support < policy.min_label_support:
             continue
@@ -220,56 +254,79 @@ def _labels_kept(champion: EvalReport, candidate: EvalReport, policy: GatePolicy
         )
         worst = min(worst, change.value)
         if change.value < -policy.max_label_drop and change.high < 0:
-            after = before.f1 + change.value
-            message = (
-                f"Label {label} fell from F1 {before.f1:.3f} to {after:.3f}"
-                f" ({before.support:,} true entities);"
-                f" at most {policy.max_label_drop * 100:.1f} points may be lost."
+            message = _(
+                "Label {label} fell from F1 {before} to {after} ({support} true entities); "
+                "at most {most} points may be lost.",
+                label=label,
+                before=_f1(before.f1),
+                after=_f1(before.f1 + change.value),
+                support=before.support,
+                most=most,
             )
             reasons.append(Reason("label_floor", False, message, change.value, -policy.max_label_drop))
     if reasons:
         return reasons
-    message = (
-        f"Of {judged} labels none lost more than {policy.max_label_drop * 100:.1f} points beyond chance."
-        if judged
-        else f"No label has {policy.min_label_support} true entities: none is judged by itself."
-    )
+    if judged:
+        message = _(
+            "Of {judged} labels none lost more than {most} points beyond chance.", judged=judged, most=most
+        )
+    else:
+        message = _(
+            "No label has {support} true entities: none is judged by itself.",
+            support=policy.min_label_support,
+        )
     return [Reason("label_floor", True, message, worst, -policy.max_label_drop)]
 
 
 def _not_forgotten(champion: EvalReport, candidate: EvalReport, policy: GatePolicy) -> Reason:
     change = candidate.micro.f1 - champion.micro.f1
     passed = change >= -policy.max_base_drop - _EXACT
-    verdict = "kept" if passed else "forgotten too much"
-    message = (
-        f"General texts: F1 {champion.micro.f1:.3f} -> {candidate.micro.f1:.3f}"
-        f" ({_points(change)}; at most {policy.max_base_drop * 100:.1f} points may be lost):"
-        f" {verdict}."
+    message = _(
+        "General texts: F1 {before} -> {after} ({change} points; at most {most} points may be lost): "
+        "{verdict}.",
+        before=_f1(champion.micro.f1),
+        after=_f1(candidate.micro.f1),
+        change=_change(change),
+        most=_points(policy.max_base_drop),
+        verdict=_("kept") if passed else _("forgotten too much"),
     )
     return Reason("forgetting", passed, message, change, -policy.max_base_drop)
 
 
 def _small_enough(size_bytes: int, limit: float) -> Reason:
     size = size_bytes / 1_000_000
-    message = f"The model takes {size:.1f} MB; the limit is {limit:g} MB."
+    message = _(
+        "The model takes {size} MB; the limit is {limit} MB.",
+        size=Number(size, ".1f"),
+        limit=Number(limit, "g"),
+    )
     return Reason("size", size <= limit, message, round(size, 3), limit)
 
 
 def _fast_enough(p95_ms: float, limit: float) -> Reason:
-    message = f"95 % of texts take at most {p95_ms:.1f} ms; the limit is {limit:g} ms."
+    message = _(
+        "95 % of texts take at most {took} ms; the limit is {limit} ms.",
+        took=Number(p95_ms, ".1f"),
+        limit=Number(limit, "g"),
+    )
     return Reason("latency", p95_ms <= limit, message, p95_ms, limit)
 
 
 def _golden_kept(champion: EvalReport, candidate: EvalReport, policy: GatePolicy) -> Reason:
     """Golden texts that the champion gets right must stay right; a model may have learned from them."""
     before, after = (
-        [not fp and not fn for _, fp, fn in report.per_document] for report in (champion, candidate)
+        [not fp and not fn for _tp, fp, fn in report.per_document] for report in (champion, candidate)
     )
     lost = sum(was and not is_now for was, is_now in zip(before, after, strict=True))
     allowed = max(floor(policy.max_golden_lost * sum(before) + _EXACT), 1)
-    message = (
-        f"Of {len(before)} golden texts the champion gets {sum(before)} right, the candidate {sum(after)};"
-        f" {lost} of the champion's were lost, at most {allowed} may be."
+    message = _(
+        "Of {count} golden texts the champion gets {before} right, the candidate {after}; "
+        "{lost} of the champion's were lost, at most {allowed} may be.",
+        count=len(before),
+        before=sum(before),
+        after=sum(after),
+        lost=lost,
+        allowed=allowed,
     )
     return Reason("golden", lost <= allowed, message, lost, allowed)
 
@@ -281,18 +338,33 @@ def _calibrated(champion: EvalReport, candidate: EvalReport, policy: GatePolicy)
     before = champion.calibration.beyond_chance if champion.calibration else 0.0
     found = candidate.calibration
     limit = max(policy.max_ece, before)
-    message = (
-        f"Confidence is {found.ece * 100:.1f} points off on average over {found.count:,} predicted entities,"
-        f" {found.beyond_chance * 100:.1f} more than chance explains; the limit is {limit * 100:.1f}."
+    message = _(
+        "Confidence is {off} points off on average over {count} predicted entities, "
+        "{beyond} more than chance explains; the limit is {limit}.",
+        off=_points(found.ece),
+        count=found.count,
+        beyond=_points(found.beyond_chance),
+        limit=_points(limit),
     )
     passed = found.beyond_chance <= limit + _EXACT
     return [Reason("calibration", passed, message, found.beyond_chance, limit)]
 
 
 def _whole(parameters: int) -> Reason:
-    message = f"The bundle is as it was written, and all of its {parameters:,} numbers are finite."
+    message = _(
+        "The bundle is as it was written, and all of its {parameters} numbers are finite.",
+        parameters=parameters,
+    )
     return Reason("bundle", True, message, 0, 0)
 
 
-def _points(difference: float) -> str:
-    return f"{difference * 100:+.1f} points"
+def _f1(value: float) -> Number:
+    return Number(value, ".3f")
+
+
+def _points(value: float) -> Number:
+    return Number(100 * value, ".1f")
+
+
+def _change(value: float) -> Number:
+    return Number(100 * value, "+.1f")

@@ -1,21 +1,21 @@
 """When a version on its way to all callers goes on, waits, or is taken back: the arithmetic of it.
 
-Numbers go in, findings in words come out; who counts and who acts is elsewhere. Somebody looks every few
-seconds, so a limit counts as broken only where chance would do it once in a thousand looks. A version that
-is slow while the champion is slow, too, is not taken back for it: the machine is slow, and it waits.
+Numbers go in, findings in words come out (`ner.criteria`); who counts and who acts is elsewhere. A version
+that is slow while the champion is slow, too, is not taken back for it: the machine is slow, and it waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
 
-from ner.certainty import ALPHA, Z, chi_square_high, difference_low, surely_above
+from ner import criteria
+from ner.certainty import chi_square_high
+from ner.criteria import Finding, State
 from ner.drift import psi
-from ner.intervals import Share, wilson
-from ner.sequential import Sample, compare
+from ner.intervals import Share
+from ner.said import joined
+from ner.sequential import Sample
 
 #: A span below this confidence, or a text above 1 minus it in uncertainty, makes an answer an unsure one.
 UNSURE_BELOW = 0.5
@@ -23,15 +23,6 @@ UNSURE_BELOW = 0.5
 _P95, _P99 = 0.05, 0.01
 NOTHING = ""
 """The label that stands for a text without any entity."""
-
-
-class State(StrEnum):
-    """What one criterion says of a step."""
-
-    MET = "met"
-    WAITING = "waiting"
-    HELD = "held"
-    BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +53,9 @@ class Arm:
     failures: int = 0
     """Answers that it owed and did not give."""
 
+    unkept: int = 0
+    """Answers of which nothing was kept, at the callers' wish."""
+
     slow: int = 0
     """Answers above the limit of the 95th percentile."""
 
@@ -81,8 +75,13 @@ class Arm:
 
     @property
     def asked(self) -> int:
-        """How often it was its turn."""
+        """How often it was its turn, as far as there is more to tell of it."""
         return self.answers + self.failures
+
+    @property
+    def owed(self) -> int:
+        """How often it was its turn."""
+        return self.asked + self.unkept
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,35 +115,6 @@ class ShadowSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One criterion: what was measured, what is asked, and what follows, in words."""
-
-    code: str
-    state: State
-    words: str
-    value: float | None = None
-    limit: float | None = None
-    samples: int = 0
-    low: float | None = None
-    high: float | None = None
-    seconds_left: float | None = None
-    """Until it is met at the present rate, where that can be said."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As it is kept in a row."""
-        rounded = {
-            name: None if (number := getattr(self, name)) is None else round(number, 6)
-            for name in ("value", "limit", "low", "high", "seconds_left")
-        }
-        return {
-            "code": self.code,
-            "state": self.state.value,
-            "words": self.words,
-            "samples": self.samples,
-        } | (rounded)
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
     """All criteria of a step."""
 
@@ -163,12 +133,12 @@ class Judgement:
     @property
     def why_not(self) -> str:
         """What it waits for, in a sentence; empty where nothing."""
-        return _sentence(one for one in self.findings if one.state in (State.WAITING, State.HELD))
+        return joined(one.words for one in self.findings if one.state in (State.WAITING, State.HELD))
 
     @property
     def why_back(self) -> str:
         """What takes it back, in a sentence; empty where nothing."""
-        return _sentence(self.broken)
+        return joined(one.words for one in self.broken)
 
     @property
     def seconds_left(self) -> float | None:
@@ -184,17 +154,18 @@ def judge_shadow(plan: Plan, seen: ShadowSeen) -> Judgement:
     none = Share(0, 0)
     rate = seen.compared / seen.seconds if seen.seconds > 0 else 0.0
     findings = [
-        _time(seen.seconds, plan.min_seconds),
-        _samples("comparisons", seen.compared, plan.min_samples, rate),
-        _rate("error_rate", plan.max_error_rate, [(Share(seen.failed, seen.compared + seen.failed), none)]),
+        criteria.time(seen.seconds, plan.min_seconds),
+        criteria.samples(seen.compared, plan.min_samples, rate, is_shadow=True),
+        criteria.rate(
+            "error_rate", plan.max_error_rate, [(Share(seen.failed, seen.compared + seen.failed), none)]
+        ),
         # A shadow reads in batches: alone a text takes no less than its part of the batch.
-        _rate("p95_ms", _P95, [(Share(seen.slow, seen.timed), none)], plan.max_p95_ms),
-        _rate("p99_ms", _P99, [(Share(seen.very_slow, seen.timed), none)], plan.max_p99_ms),
-        _agreement(plan, seen),
+        criteria.rate("p95_ms", _P95, [(Share(seen.slow, seen.timed), none)], plan.max_p95_ms),
+        criteria.rate("p99_ms", _P99, [(Share(seen.very_slow, seen.timed), none)], plan.max_p99_ms),
+        criteria.agreement(seen.agreement, seen.compared, agreement_asked(plan, seen)),
     ]
     if seen.problem:
-        words = f"the shadow cannot read: {seen.problem}"
-        findings.append(Finding("bundle", State.BROKEN, words, samples=seen.compared))
+        findings.append(criteria.shadow_refused(seen.problem, seen.compared))
     return Judgement(tuple(findings))
 
 
@@ -203,19 +174,24 @@ def judge_share(plan: Plan, seen: Seen) -> Judgement:
     rate = seen.candidate_now.asked / seen.window_seconds if seen.window_seconds > 0 else 0.0
     return Judgement(
         (
-            _time(seen.seconds, plan.min_seconds),
-            _samples("answers", seen.candidate.asked, plan.min_samples, rate),
+            criteria.time(seen.seconds, plan.min_seconds),
+            criteria.samples(seen.candidate.asked, plan.min_samples, rate),
             *_serving(plan, seen, must_compare=True),
-            _edits(plan, seen),
-            _reviews(plan, seen),
+            criteria.edits(plan.max_edit_rate_rise, seen.edits, seen.champion_edits),
+            criteria.reviews(seen.edits.count, plan.min_reviews),
         )
     )
 
 
 def judge_watch(plan: Plan, seen: Seen) -> Judgement:
     """Has a version that answers everybody been watched for long enough?"""
-    serving = _serving(plan, seen, must_compare=False)  # nobody is left to answer beside it
-    return Judgement((_time(seen.seconds, plan.watch_seconds), *serving, _edits(plan, seen)))
+    return Judgement(
+        (
+            criteria.time(seen.seconds, plan.watch_seconds),
+            *_serving(plan, seen, must_compare=False),  # nobody is left to answer beside it
+            criteria.edits(plan.max_edit_rate_rise, seen.edits, seen.champion_edits),
+        )
+    )
 
 
 def label_drift(mine: Arm, theirs: Arm) -> tuple[float, float]:
@@ -256,166 +232,15 @@ def _serving(plan: Plan, seen: Seen, *, must_compare: bool) -> list[Finding]:
         ]
 
     findings = [
-        _rate("error_rate", plan.max_error_rate, shares("failures", "asked")),
-        _rate("p95_ms", _P95, shares("slow"), plan.max_p95_ms, seen.candidate.p95_ms),
-        _rate("p99_ms", _P99, shares("very_slow"), plan.max_p99_ms, seen.candidate.p99_ms),
-        _unsure(plan.max_low_confidence_rise, shares("unsure"), must_compare=must_compare),
-        _labels(plan.max_label_drift, pairs),
+        criteria.rate("error_rate", plan.max_error_rate, shares("failures", "owed")),
+        criteria.rate("p95_ms", _P95, shares("slow"), plan.max_p95_ms, seen.candidate.p95_ms),
+        criteria.rate("p99_ms", _P99, shares("very_slow"), plan.max_p99_ms, seen.candidate.p99_ms),
+        criteria.unsure(plan.max_low_confidence_rise, shares("unsure"), must_compare=must_compare),
+        criteria.labels(
+            plan.max_label_drift, [(*label_drift(mine, theirs), mine.labelled) for mine, theirs in pairs]
+        ),
     ]
     refused = seen.candidate.refused or seen.candidate_now.refused
     if refused:
-        findings.append(Finding("bundle", State.BROKEN, f"a process refused to load it: {refused}"))
+        findings.append(criteria.bundle_refused(refused))
     return findings
-
-
-def _time(seconds: float, asked: float) -> Finding:
-    left = max(asked - seconds, 0.0)
-    words = f"{seconds:.0f} of {asked:g} s" + (" are over" if left else " and more are over")
-    state = State.WAITING if left else State.MET
-    return Finding("time", state, words, value=seconds, limit=asked, seconds_left=left)
-
-
-def _samples(what: str, count: int, asked: int, per_second: float) -> Finding:
-    missing = max(asked - count, 0)
-    left = missing / per_second if per_second > 0 else None
-    words = f"{count} of {asked} {what}"
-    if missing and left is None:
-        words += ", and none is coming in now"
-    state = State.WAITING if missing else State.MET
-    return Finding(
-        "samples",
-        state,
-        words,
-        value=count,
-        limit=asked,
-        samples=count,
-        seconds_left=left if missing else 0.0,
-    )
-
-
-_SAID = {
-    "error_rate": "of the answers failed",
-    "p95_ms": "of the answers took more than {bar:g} ms",
-    "p99_ms": "of the answers took more than {bar:g} ms",
-}
-
-
-def _rate(
-    code: str,
-    limit: float,
-    windows: Sequence[tuple[Share, Share]],
-    bar: float | None = None,
-    measured: float | None = None,
-) -> Finding:
-    """A share that must stay below a limit, in each window; `bar` is what makes an answer one of them."""
-    first, _ = windows[0]
-    state, shown, why = State.MET, first, f"at most {_percent(limit)}"
-    if first.value > limit:
-        state, why = State.WAITING, f"above {_percent(limit)}, but that may be chance"
-    for place, (mine, theirs) in enumerate(windows):
-        if not surely_above(mine.part, mine.whole, limit):
-            continue
-        when = ", in the last minute" if place else ""
-        if theirs and theirs.value > limit and difference_low(mine, theirs) <= limit:
-            state, shown = State.HELD, mine
-            why = f"above {_percent(limit)}{when}; but {_percent(theirs.value)} of the champion's, too"
-        else:
-            state, shown, why = State.BROKEN, mine, f"surely above {_percent(limit)}{when}"
-            break
-    said = _SAID[code].format(bar=bar)
-    words = f"{_percent(shown.value)} {said} ({shown.part} of {shown.whole}; {why})"
-    if bar is None:
-        return Finding(code, state, words, shown.value, limit, shown.whole, shown.low, shown.high)
-    return Finding(code, state, words, measured, bar, shown.whole)
-
-
-def _unsure(limit: float, windows: Sequence[tuple[Share, Share]], *, must_compare: bool) -> Finding:
-    mine, theirs = windows[0]
-    rise = mine.value - theirs.value if mine and theirs else 0.0
-    state, why = State.MET, f"at most {_points(limit)} more"
-    if must_compare and not theirs:
-        state = State.WAITING
-    if rise > limit:
-        state, why = State.WAITING, f"more than {_points(limit)} more, but that may be chance"
-    for place, (now, other) in enumerate(windows):
-        if now and other and difference_low(now, other) > limit:
-            state, mine, theirs = State.BROKEN, now, other
-            why = f"surely more than {_points(limit)} more" + (", in the last minute" if place else "")
-            break
-    words = "no answer of the champion to compare its sureness with"
-    if theirs:
-        words = f"{_percent(mine.value)} of the answers are unsure, of the champion's "
-        words += f"{_percent(theirs.value)} ({why})"
-    return Finding("low_confidence", state, words, mine.value - theirs.value, limit, mine.whole)
-
-
-def _labels(limit: float, pairs: Sequence[tuple[Arm, Arm]]) -> Finding:
-    index, _ = label_drift(*pairs[0])
-    samples = pairs[0][0].labelled
-    state, why = State.MET, f"at most {limit:g}"
-    if index > limit:
-        state, why = State.WAITING, f"above {limit:g}, but that may be chance"
-    for place, (mine, theirs) in enumerate(pairs):
-        now, explained = label_drift(mine, theirs)
-        if now - explained > limit:
-            state, index, samples = State.BROKEN, now, mine.labelled
-            why = f"surely above {limit:g}" + (", in the last minute" if place else "")
-            break
-    words = f"the mix of labels differs from the champion's by {index:.2f} ({why})"
-    return Finding("label_drift", state, words, index, limit, samples)
-
-
-def _edits(plan: Plan, seen: Seen) -> Finding:
-    limit = plan.max_edit_rate_rise
-    found = compare(seen.champion_edits, seen.edits, alpha=ALPHA, tau=max(limit, 0.01))
-    if not found.is_said:
-        words = (
-            f"{seen.edits.count} of its texts and {seen.champion_edits.count} of the champion's were "
-            "reviewed at random, too few to compare how much of them is edited"
-        )
-        return Finding("edit_rate", State.MET, words, limit=limit, samples=seen.edits.count)
-    state, why = State.MET, f"at most {_points(limit)} more"
-    if found.low > limit:
-        state, why = State.BROKEN, f"surely more than {_points(limit)} more"
-    elif found.difference > limit:
-        state, why = State.WAITING, f"more than {_points(limit)} more, but that may be chance"
-    words = (
-        f"people edit {_percent(seen.edits.mean)} of its entities and "
-        f"{_percent(seen.champion_edits.mean)} of the champion's ({why})"
-    )
-    return Finding(
-        "edit_rate", state, words, found.difference, limit, seen.edits.count, found.low, found.high
-    )
-
-
-def _reviews(plan: Plan, seen: Seen) -> Finding:
-    words = f"{seen.edits.count} of {plan.min_reviews} random reviews"
-    state = State.WAITING if seen.edits.count < plan.min_reviews else State.MET
-    return Finding("reviews", state, words, seen.edits.count, plan.min_reviews, seen.edits.count)
-
-
-def _agreement(plan: Plan, seen: ShadowSeen) -> Finding:
-    asked = agreement_asked(plan, seen)
-    if seen.agreement is None:
-        return Finding("agreement", State.WAITING, "nothing was compared yet", limit=asked)
-    # No mean of shares varies more than a share does.
-    low, high = wilson(min(seen.agreement, 1.0), seen.compared, Z)
-    state, why = State.MET, f"at least {_percent(asked)}"
-    if high < asked:
-        state, why = State.BROKEN, f"surely below {_percent(asked)}"
-    elif seen.agreement < asked:
-        state, why = State.WAITING, f"below {_percent(asked)}, but that may be chance"
-    words = f"it agrees with the champion to {_percent(seen.agreement)} ({why})"
-    return Finding("agreement", state, words, seen.agreement, asked, seen.compared, low, high)
-
-
-def _sentence(findings: Iterable[Finding]) -> str:
-    return "; ".join(one.words for one in findings)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:g} points"

@@ -266,6 +266,8 @@ class RetrainPolicyAdmin(ProjectRows):
                     "min_test_documents",
                     "max_label_drop",
                     "max_base_drop",
+                    "max_golden_lost",
+                    "max_ece",
                     "after_gate",
                 )
             },

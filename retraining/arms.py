@@ -17,7 +17,7 @@ from django.db.models import Count, Q, Sum
 from corpus.models import Project
 from feedback.models import Correction, SpanDecision, Stratum
 from feedback.selectors.summaries import judging
-from inference.models import ArmFailure, Deployment, ModelVersion, ShadowComparison, ShadowTest
+from inference.models import ArmFailure, ArmUnkept, Deployment, ModelVersion, ShadowComparison, ShadowTest
 from ner.rollout import NOTHING, UNSURE_BELOW, Arm, Plan
 from ner.sequential import Sample, ratio_sample
 
@@ -52,13 +52,17 @@ def arm_counted(*, place: Place, during: Span, plan: Plan) -> Arm:
         # Right after many answers came the planner takes them for few, and would read and sort all of them.
         cursor.execute("SET LOCAL enable_bitmapscan = off")
         cursor.execute(_ANSWERS, _params(place, during, plan))
-        answers, slow, very_slow, unsure, percentiles, labelled, labels = cursor.fetchone()
+        answers, slow, very_slow, unsure, percentiles, labelled, labels, oldest = cursor.fetchone()
         cursor.execute("SET LOCAL enable_bitmapscan = DEFAULT")
     p50, p95, p99 = percentiles or (None, None, None)
-    failed = _failures(place, during)
+    if answers == MOST:
+        # What leaves no row is counted over the time of the answers that were read, not over all of it.
+        during = Span(oldest, during.until)
+    counted = _counted(place, during)
     return Arm(
         answers=answers,
-        failures=failed["count"],
+        failures=counted["missed"],
+        unkept=counted["unkept"],
         slow=slow,
         very_slow=very_slow,
         unsure=unsure,
@@ -67,7 +71,7 @@ def arm_counted(*, place: Place, during: Span, plan: Plan) -> Arm:
         p99_ms=p99,
         labels={name: count for name, count in json.loads(labels or "{}").items() if count},
         labelled=labelled,
-        refused=failed["refused"],
+        refused=counted["refused"],
     )
 
 
@@ -108,15 +112,16 @@ def shadow_slow(*, test: ShadowTest, plan: Plan) -> tuple[int, int, int]:
     return counted["slow"], counted["very_slow"], counted["timed"]
 
 
-def _failures(place: Place, during: Span) -> dict[str, Any]:
-    rows = ArmFailure.objects.filter(
-        project=place.project, version=place.version, slot=place.slot, at__gte=during.since
-    )
+def _counted(place: Place, during: Span) -> dict[str, Any]:
+    """What leaves no row: answers missed, and answers not kept."""
+    when = {"project": place.project, "version": place.version, "slot": place.slot, "at__gte": during.since}
     if during.until is not None:
-        rows = rows.filter(at__lt=during.until)
+        when["at__lt"] = during.until
+    rows = ArmFailure.objects.filter(**when)
     missed = rows.exclude(kind=ArmFailure.Kind.REFUSED).aggregate(count=Sum("count"))["count"]
+    unkept = ArmUnkept.objects.filter(**when).aggregate(count=Sum("count"))["count"]
     refused = rows.filter(kind=ArmFailure.Kind.REFUSED).first()
-    return {"count": missed or 0, "refused": refused.reason if refused else ""}
+    return {"missed": missed or 0, "unkept": unkept or 0, "refused": refused.reason if refused else ""}
 
 
 def _params(place: Place, during: Span, plan: Plan) -> dict[str, Any]:
@@ -138,7 +143,7 @@ def _params(place: Place, during: Span, plan: Plan) -> dict[str, Any]:
 #: The newest answers by the index of versions; one pass for their numbers, one for their labels.
 _ANSWERS = """
 WITH newest AS MATERIALIZED (
-    SELECT latency_ms, uncertainty, spans
+    SELECT latency_ms, uncertainty, spans, created_at
     FROM inference_prediction
     WHERE version_id = %(version)s AND project_id + 0 = %(project)s AND slot = %(slot)s
       AND created_at >= %(since)s AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
@@ -161,6 +166,7 @@ SELECT
     ),
     percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY latency_ms),
     count(*),
-    (SELECT jsonb_object_agg(label, entities) FROM labelled)
+    (SELECT jsonb_object_agg(label, entities) FROM labelled),
+    min(created_at)
 FROM newest
 """

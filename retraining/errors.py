@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from corpus.errors import Conflict, DomainError
+from ner.errors import BundleRefused
 
 
 class NothingToLearn(Conflict):
@@ -111,6 +112,14 @@ class ChampionMoved(Conflict):
     """The champion has changed since this experiment began; what it found is not about the present one."""
 
     code = "champion_moved"
+
+
+class Unservable(Exception):
+    """What a training made cannot be put on the shelf; says what is wrong with the bundle."""
+
+    def __init__(self, refused: BundleRefused) -> None:
+        super().__init__(refused)
+        self.refused = refused
 
 
 class RunFailed(Exception):

@@ -225,7 +225,7 @@ class ExperimentAdmin(ProjectHistory):
                 "experiment": experiment,
                 "verdict": verdict_of(experiment, arms, look),
                 "arms": arms,
-                "challengers": challengers,
+                "challengers": [arm for arm in challengers if not arm.is_dropped],
                 "look": look,
                 "plots": list(_plots(experiment, challengers)),
                 "effect": scale_of(experiment) * experiment.effect,
@@ -304,7 +304,7 @@ def _plots(experiment: Experiment, challengers: Iterable[ExperimentArm]) -> Iter
         plotted = [
             Plotted(look.at, look.reviews, *(scale * one[name] for name in ("difference", "low", "high")))
             for look, one in said
-            if one.get("low") is not None
+            if one.get("low") is not None and (arm.dropped_at is None or look.at <= arm.dropped_at)
         ]
         if plotted:
             title = _("{version} minus champion: {metric}").format(

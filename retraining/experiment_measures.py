@@ -20,7 +20,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from feedback.models import Correction, Rating, SpanDecision, Stratum
 from feedback.selectors.summaries import judging
-from inference.models import ArmFailure, Prediction
+from inference.models import ArmFailure, ArmUnkept, Prediction
 from ner.intervals import wilson
 from ner.sequential import Sample, Sequential, compare, needed_per_arm, ratio_sample, sample_ratio_p
 from retraining.models import Experiment, ExperimentArm
@@ -101,13 +101,14 @@ class _Sums:
 
 
 def measure(experiment: Experiment, arms: Sequence[ExperimentArm], *, until: datetime) -> Measured:
-    """Look at a started experiment."""
+    """Look at a started experiment. Of an arm that was dropped only the callers count, for the shares."""
     sums = {arm.slot: _Sums() for arm in arms}
-    found = {arm.slot: ArmMeasures() for arm in arms}
+    live = [arm for arm in arms if not arm.is_dropped]
+    found = {arm.slot: ArmMeasures() for arm in live}
     _reviews_read(experiment, until, sums, found)
     _ratings_read(experiment, until, sums, found)
     _answers_read(experiment, until, sums, found)
-    for arm in arms:
+    for arm in live:
         _newest_read(experiment, arm, until, found[arm.slot])
         found[arm.slot].error_rate = _error_rate(experiment, arm, until, found[arm.slot].answers)
         found[arm.slot].edit_rate = _rate(metric_sample(Metric.EDIT_RATE, sums[arm.slot].spans.values()))
@@ -201,7 +202,7 @@ def _reviews_read(
         created_at__gte=experiment.started_at,
         created_at__lt=until,
         stratum=Stratum.RANDOM,
-        prediction__slot__in=list(sums),
+        prediction__slot__in=list(found),
         **_counted(experiment, until, "prediction__"),
     )
     for row in span_counts(reviews, "prediction__slot", "prediction__bucket"):
@@ -217,7 +218,7 @@ def _ratings_read(
     ratings = Rating.objects.filter(
         created_at__gte=experiment.started_at,
         created_at__lt=until,
-        prediction__slot__in=list(sums),
+        prediction__slot__in=list(found),
         **_counted(experiment, until, "prediction__"),
     )
     by = ("prediction__slot", "prediction__bucket")
@@ -234,23 +235,25 @@ def _answers_read(
     answers = Prediction.objects.filter(slot__in=list(sums), **_counted(experiment, until))
     for slot, bucket, many in answers.values_list("slot", "bucket").annotate(Count("pk")).order_by():
         sums[slot].answers[bucket] = many
-        found[slot].answers += many
+        if slot in found:
+            found[slot].answers += many
 
 
 def _error_rate(experiment: Experiment, arm: ExperimentArm, until: datetime, answers: int) -> Interval | None:
     """Of the answers that the arm owed, those that it did not give, or that were not sound."""
-    owed = ArmFailure.objects.filter(
-        project=experiment.project_id,
-        version=arm.version_id,
-        slot=arm.slot,
-        at__gte=experiment.counted_from,
-        at__lt=until,
-    ).exclude(kind=ArmFailure.Kind.REFUSED)
-    missed = owed.aggregate(missed=Sum("count"))["missed"] or 0
-    if not answers + missed:
-        return None
-    share = missed / (answers + missed)
-    return Interval(share, *wilson(share, answers + missed))
+    turns = {
+        "project": experiment.project_id,
+        "version": arm.version_id,
+        "slot": arm.slot,
+        "dealt": True,
+        "at__gte": experiment.counted_from,
+        "at__lt": until,
+    }
+    failures = ArmFailure.objects.filter(**turns).exclude(kind=ArmFailure.Kind.REFUSED)
+    missed = failures.aggregate(count=Sum("count"))["count"] or 0
+    unkept = ArmUnkept.objects.filter(**turns).aggregate(count=Sum("count"))["count"] or 0
+    owed = answers + unkept + missed
+    return Interval(missed / owed, *wilson(missed / owed, owed)) if owed else None
 
 
 def _newest_read(experiment: Experiment, arm: ExperimentArm, until: datetime, found: ArmMeasures) -> None:
@@ -325,15 +328,17 @@ def _compare(
 ) -> None:
     is_rating = experiment.metric == Metric.RATING
     samples = {
-        slot: _rating_sample(one) if is_rating else metric_sample(experiment.metric, one.spans.values())
-        for slot, one in sums.items()
+        slot: _rating_sample(sums[slot])
+        if is_rating
+        else metric_sample(experiment.metric, sums[slot].spans.values())
+        for slot in measured.arms
     }
     seen = {slot: one.ratings if is_rating else one.reviews for slot, one in measured.arms.items()}
     measured.reviews = sum(seen.values())
     [control] = (arm.slot for arm in arms if arm.is_control)
-    challengers = [arm.slot for arm in arms if not arm.is_control]
-    alpha = experiment.alpha / len(challengers)
-    for slot in challengers:
+    # Those that were dropped keep their part: what is left of the alpha must not depend on what was seen.
+    alpha = experiment.alpha / (len(arms) - 1)
+    for slot in measured.arms.keys() - {control}:
         measured.comparisons[slot] = compare(
             samples[control], samples[slot], alpha=alpha, tau=experiment.effect
         )

@@ -8,13 +8,20 @@ from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
+from corpus.said import say
+from ner.said import Said
 from retraining.experiment_estimates import RATE_DAYS
 from retraining.experiment_measures import RATIO_ALARM
 from retraining.models import Experiment, ExperimentArm, ExperimentLook
 
 Status, Outcome = Experiment.Status, Experiment.Outcome
+METRICS: Mapping[str, Said] = {
+    Experiment.Metric.EDIT_RATE: Said(gettext_noop("edit rate")),
+    Experiment.Metric.REVIEWED_F1: Said(gettext_noop("F1 of reviewed texts")),
+    Experiment.Metric.RATING: Said(gettext_noop("rating")),
+}
 _STATES: Mapping[str, str] = {
     Outcome.WIN: "good",
     Outcome.LOSS: "bad",
@@ -36,7 +43,7 @@ def verdict_of(experiment: Experiment, arms: Sequence[ExperimentArm], look: Expe
     if experiment.status == Status.DRAFT:
         return Verdict(_("It has not been started: nobody is answered differently yet."))
     if experiment.status == Status.ENDED:
-        verdict = _ended(experiment)
+        verdict = _ended(experiment, arms)
     elif look is None:
         verdict = Verdict(_("It has just begun; the first look comes within a minute or two."), state="busy")
     else:
@@ -108,15 +115,17 @@ def scale_of(experiment: Experiment) -> float:
     return 1.0 if experiment.metric == Experiment.Metric.RATING else 100.0
 
 
-def _ended(experiment: Experiment) -> Verdict:
+def _ended(experiment: Experiment, arms: Sequence[ExperimentArm]) -> Verdict:
     state = _STATES.get(experiment.outcome, "")
     winner = {"version": experiment.winner}
     if experiment.promoted_at is not None:
         return Verdict(
-            _("It has ended, and %(version)s is champion now.") % winner, [experiment.ended_why], "good"
+            _("It has ended, and %(version)s is champion now.") % winner, [say(experiment.ended_why)], "good"
         )
     if experiment.outcome == Outcome.WIN:
         sentence = _("%(version)s is better. It waits for somebody to make it champion.") % winner
+    elif experiment.outcome == Outcome.LOSS and len(arms) > 2:
+        sentence = _("All versions are worse; the champion answers everybody again.")
     elif experiment.outcome == Outcome.LOSS:
         sentence = _("A version is worse; the champion answers everybody again.")
     elif experiment.outcome == Outcome.FUTILITY:
@@ -125,7 +134,7 @@ def _ended(experiment: Experiment) -> Verdict:
         sentence = _("Somebody moved a slot of it, so it ended without a decision.")
     else:
         sentence = _("It was stopped by hand, without a decision.")
-    return Verdict(sentence, [experiment.ended_why], state)
+    return Verdict(sentence, [say(experiment.ended_why)], state)
 
 
 def _running(experiment: Experiment, look: ExperimentLook) -> Verdict:
@@ -144,7 +153,11 @@ def _running(experiment: Experiment, look: ExperimentLook) -> Verdict:
 
 def _notes(experiment: Experiment, arms: Sequence[ExperimentArm], look: ExperimentLook) -> list[str]:
     versions = {arm.slot: arm.version for arm in arms}
-    notes = []
+    notes = [
+        _("%(version)s is worse, and out of it: the champion answers its callers.") % {"version": arm.version}
+        for arm in arms
+        if arm.is_dropped
+    ]
     for slot, one in look.comparisons.items():
         if one["low"] is None:
             continue
@@ -170,11 +183,7 @@ def _notes(experiment: Experiment, arms: Sequence[ExperimentArm], look: Experime
 
 def metric_name(metric: str) -> str:
     """The short name of a metric."""
-    return {
-        Experiment.Metric.EDIT_RATE: _("edit rate"),
-        Experiment.Metric.REVIEWED_F1: _("F1 of reviewed texts"),
-        Experiment.Metric.RATING: _("rating"),
-    }[Experiment.Metric(metric)]
+    return say(METRICS[Experiment.Metric(metric)])
 
 
 def difference_words(experiment: Experiment, value: float) -> str:

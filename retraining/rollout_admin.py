@@ -31,6 +31,7 @@ from corpus.backoffice import (
     require,
 )
 from corpus.models import Project
+from corpus.said import say
 from corpus.selectors import projects_visible
 from inference.models import ModelVersion
 from retraining.models import Rollout, RolloutPolicy
@@ -108,7 +109,7 @@ class RolloutAdmin(ProjectHistory):
 
     @admin.display(description=_("why"))
     def why(self, rollout: Rollout) -> str:
-        return rollout.outcome or rollout.waits_for or rollout.reason
+        return say(rollout.outcome or rollout.waits_for or rollout.reason)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         words = _(

@@ -11,7 +11,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ner.rollout import State
+from corpus.said import say_kept
+from ner.criteria import State
 from retraining.models import Rollout, RolloutEvent
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def findings_told(findings: Iterable[Mapping[str, Any]]) -> list[FindingTold]:
                 asked=asked or "–",
                 state=state,
                 said=str(said),
-                words=one["words"],
+                words=say_kept(one, "words"),
             )
         )
     return rows

@@ -103,12 +103,12 @@ def experiments_of(*, project: Project) -> QuerySet[Experiment]:
     return Experiment.objects.filter(project=project).select_related("project", "winner")
 
 
-def experiment_get(*, project: Project, experiment_id: int) -> Experiment:
-    """An experiment of the project, or NotFound."""
-    experiment = experiments_of(project=project).filter(pk=experiment_id).first()
-    if experiment is None:
+def row_numbered(rows: QuerySet[Row], number: int) -> Row:
+    """The row of a number in an address, or NotFound; of a number larger than any row's too."""
+    row = rows.filter(pk=number).first()
+    if row is None:
         raise NotFound()
-    return experiment
+    return row
 
 
 def arms_of(*, experiment: Experiment) -> list[ExperimentArm]:

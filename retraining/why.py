@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from audit.models import AuditEvent
 from audit.selectors import events_of
 from corpus.models import Project
+from corpus.said import say, say_kept
 from feedback.models import QualityEstimate
 from feedback.selectors import quality_newest
 from inference.models import Deployment, ModelVersion
@@ -213,8 +214,9 @@ def _attempts(project: Project, champion: ModelVersion, since: datetime) -> list
 
 def _run_told(run: TrainingRun, champion: ModelVersion) -> Attempt:
     verdict: dict[str, Any] = run.verdict or {}
-    names = {"run": run.pk, "version": run.candidate}
-    reasons = [reason["message"] for reason in verdict.get("reasons", ()) if not reason["passed"]]
+    made = _("what run {run} made").format(run=run.pk)
+    names = {"run": run.pk, "version": run.candidate or made}
+    reasons = [say_kept(reason, "message") for reason in verdict.get("reasons", ()) if not reason["passed"]]
     if run.status == Status.FAILED:
         words, reasons = _("run {run} failed"), [run.error]
     elif run.status == Status.CANCELLED:
@@ -234,7 +236,7 @@ def _rollout_told(rollout: Rollout) -> Attempt:
     words = _("the rollout of {version}: {status}").format(
         version=rollout.version, status=rollout.get_status_display().lower()
     )
-    reasons = [said for said in (rollout.outcome or rollout.waits_for,) if said]
+    reasons = [say(said) for said in (rollout.outcome or rollout.waits_for,) if said]
     return Attempt(rollout.started_at, "rollout", rollout.pk, rollout.version, words, reasons)
 
 
@@ -243,7 +245,7 @@ def _experiment_told(experiment: Experiment) -> Attempt:
     words = _("the experiment “{question}”: {outcome}").format(
         question=experiment.question.rstrip("?."), outcome=outcome.lower()
     )
-    reasons = [experiment.ended_why] if experiment.ended_why else []
+    reasons = [say(experiment.ended_why)] if experiment.ended_why else []
     at = experiment.started_at or experiment.created_at
     return Attempt(at, "experiment", experiment.pk, experiment.winner, words, reasons)
 

@@ -274,13 +274,14 @@ def _ask_in_turn(
 
     Only with `auto`: whoever named a version wants that one's answer or none.
     """
-    project = cast(Caller, request.user).key.project
+    key = cast(Caller, request.user).key
     if choice.passed_over is not None:
         failures.add(
-            project_id=project.pk,
+            asker=key,
             serving=choice.passed_over,
             kind=ArmFailure.Kind.LEFT_ALONE,
             count=len(texts) or 1,
+            is_dealt=True,
         )
     try:
         return choice, _ask(request, asked, choice, texts)
@@ -288,7 +289,7 @@ def _ask_in_turn(
         if asked.model != AUTO:
             raise
         demands = Demands(max(map(len, texts), default=0))
-        instead = stand_in(project=project, demands=demands, besides=choice)
+        instead = stand_in(project=key.project, demands=demands, besides=choice)
         if instead is None:
             raise
     return instead, _ask(request, asked, instead, texts)

@@ -1,7 +1,7 @@
 """The shelf of model versions and everything on the serving path."""
 
 from inference.models.divisions import Division
-from inference.models.failures import ArmFailure
+from inference.models.failures import ArmFailure, ArmUnkept
 from inference.models.jobs import PredictionChunk, PredictionJob
 from inference.models.keys import ApiKey
 from inference.models.leases import Leased
@@ -12,6 +12,7 @@ from inference.models.versions import Deployment, Evaluation, ModelVersion
 __all__ = [
     "ApiKey",
     "ArmFailure",
+    "ArmUnkept",
     "Deployment",
     "Division",
     "Evaluation",

@@ -1,4 +1,4 @@
-"""Answers that callers did not get."""
+"""What of callers' requests leaves no row of its own: answers they did not get, or wanted not kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,24 @@ from corpus.models import Project
 from inference.models.versions import ModelVersion
 
 
-class ArmFailure(models.Model):
+class _ArmCount(models.Model):
+    """So many requests whose answer was a version's turn, as one process counted them until `at`."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+", db_index=False)
+    slot = models.CharField(max_length=12, blank=True, help_text=_("The slot whose turn it was."))
+    dealt = models.BooleanField(
+        default=False, db_default=False, help_text=_("The shares decided whose turn it was.")
+    )
+    count = models.PositiveIntegerField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        abstract = True
+        ordering = ["-at", "-id"]
+
+
+class ArmFailure(_ArmCount):
     """So many answers that a version owed callers and that one process, within a second or so, missed."""
 
     class Kind(models.TextChoices):
@@ -19,22 +36,12 @@ class ArmFailure(models.Model):
         LEFT_ALONE = "left_alone", _("Failed again and again, so another stood in")
         REFUSED = "refused", _("Its bundle was refused")
 
-    project = models.ForeignKey(
-        Project, on_delete=models.CASCADE, related_name="arm_failures", db_index=False
-    )
-    version = models.ForeignKey(
-        ModelVersion, on_delete=models.CASCADE, related_name="failures", db_index=False
-    )
-    slot = models.CharField(max_length=12, blank=True, help_text=_("The slot that should have answered."))
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    count = models.PositiveIntegerField()
     reason = models.CharField(max_length=60, blank=True, help_text=_("Why its bundle was refused."))
-    at = models.DateTimeField(default=timezone.now)
 
-    class Meta:
+    class Meta(_ArmCount.Meta):
         verbose_name = _("missed answer")
         verbose_name_plural = _("missed answers")
-        ordering = ["-at", "-id"]
         constraints = [models.CheckConstraint(condition=Q(count__gte=1), name="arm_failure_is_of_something")]
         indexes = [
             models.Index(fields=["project", "version", "at"], name="arm_failure_by_version"),
@@ -43,3 +50,19 @@ class ArmFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} of {self.version_id}: {self.kind}"
+
+
+class ArmUnkept(_ArmCount):
+    """So many answers that a version gave callers who wanted nothing kept: part of what it owed."""
+
+    class Meta(_ArmCount.Meta):
+        verbose_name = _("answers not kept")
+        verbose_name_plural = _("answers not kept")
+        constraints = [models.CheckConstraint(condition=Q(count__gte=1), name="arm_unkept_is_of_something")]
+        indexes = [
+            models.Index(fields=["project", "version", "at"], name="arm_unkept_by_version"),
+            models.Index(fields=["at"], name="arm_unkept_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.version_id}, not kept"

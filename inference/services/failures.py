@@ -1,4 +1,4 @@
-"""Forgetting answers that were missed long ago."""
+"""Forgetting counts of long ago."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
-from inference.models import ArmFailure
+from inference.models import ArmFailure, ArmUnkept
 
 KEPT = timedelta(days=30)
 
 
 def arm_failures_forget() -> int:
     """Remove counts that nothing is judged by any more; returns how many."""
-    count, _ = ArmFailure.objects.filter(at__lt=Now() - KEPT).delete()
-    return count
+    old = {"at__lt": Now() - KEPT}
+    return sum(model.objects.filter(**old).delete()[0] for model in (ArmFailure, ArmUnkept))

@@ -73,15 +73,14 @@ def prediction_make(
     the last word on a text is kept. Spans below their label's threshold or below `min_confidence` are in
     neither the answer nor the row: both say the same.
     """
-    started = time.perf_counter()
+    started, is_dealt = time.perf_counter(), bucket is not None
     chosen = serving or engine.serving(project_id=project.pk, slot=slot)
     with lane.turn(characters=sum(map(len, texts)), caller=api_key and api_key.pk):
         try:
             recognised = _recognise(chosen, texts, store=store)
         except ModelUnsound:
-            failures.add(
-                project_id=project.pk, serving=chosen, kind=ArmFailure.Kind.UNSOUND, count=len(texts)
-            )
+            kind = ArmFailure.Kind.UNSOUND
+            failures.add(asker=api_key, serving=chosen, kind=kind, count=len(texts), is_dealt=is_dealt)
             raise
         latency_ms = (time.perf_counter() - started) * 1000 / max(len(texts), 1)
         words = [
@@ -109,6 +108,8 @@ def prediction_make(
                 bucket=bucket,
             )
         )
+    else:
+        _count_unkept(answers, api_key, is_dealt=is_dealt)
     for slot_answering, count in Counter(answer.serving.slot for answer in answers).items():
         metrics.PREDICTED.labels(slot=slot_answering or "named").inc(count)
     metrics.ENTITIES.inc(sum(len(answer.recognition.spans) for answer in answers))
@@ -263,6 +264,12 @@ def _keep(rows: list[Row]) -> None:
         rows_copy(model=Prediction, columns=COLUMNS, rows=rows)
     else:
         recorder.record(rows)
+
+
+def _count_unkept(answers: Sequence[Answer], api_key: ApiKey | None, *, is_dealt: bool) -> None:
+    servings = {answer.serving.slot: answer.serving for answer in answers}
+    for slot, count in Counter(answer.serving.slot for answer in answers).items():
+        failures.unkept(asker=api_key, serving=servings[slot], count=count, is_dealt=is_dealt)
 
 
 def _documents_predict(documents: Sequence[Document], serving: Serving) -> list[Prediction]:

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
+from corpus.said import say, say_kept
 from nerapp.formats import decimal
 from nerapp.heartbeat import QUEUES, workers_alive
 
@@ -33,6 +34,18 @@ def theme_attribute(context: Context) -> str | SafeString:
     request = context.get("request")
     theme = request.COOKIES.get("theme", "") if request else ""
     return format_html(' data-theme="{}"', theme) if theme in {"light", "dark"} else ""
+
+
+@register.filter
+def said(sentence: str) -> str:
+    """What was decided in English, in the reader's language."""
+    return say(sentence)
+
+
+@register.filter
+def said_of(row: Mapping[str, Any], words: str) -> str:
+    """The same for a row of JSON; `words` is where an old one holds it."""
+    return say_kept(row, words)
 
 
 @register.simple_tag

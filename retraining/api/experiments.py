@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import msgspec
 from drf_spectacular.utils import extend_schema
@@ -17,10 +17,11 @@ from inference.models import ApiKey, ModelVersion
 from inference.selectors import version_named
 from inference.wire import KeyView
 from retraining.api import examples
+from retraining.api.acts import Act, ActView, Reason
 from retraining.experiment_estimates import ExperimentEstimate, experiment_estimate
 from retraining.experiment_words import verdict_of
 from retraining.models import Experiment
-from retraining.selectors import arms_of, experiment_get, experiments_of, look_newest
+from retraining.selectors import arms_of, experiments_of, look_newest, row_numbered
 from retraining.services import (
     experiment_conclude,
     experiment_create,
@@ -30,7 +31,6 @@ from retraining.services import (
 
 LISTED = 100
 Share = Annotated[float, Meta(gt=0, lt=100, description="Percent of the callers.")]
-Reason = Annotated[str, Meta(min_length=1, max_length=500, description="Kept in the audit log.")]
 Version = Annotated[str, Meta(min_length=1, max_length=100, examples=["flagship@2"])]
 
 
@@ -62,12 +62,6 @@ class ExperimentRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
     promotes_winner: Annotated[bool, Meta(description="Make a winner champion without a human.")] = False
 
 
-class ExperimentAct(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Why."""
-
-    reason: Reason
-
-
 class ExperimentDecision(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which version becomes champion, and why; the champion's own ends the experiment and keeps it."""
 
@@ -93,6 +87,9 @@ class ArmTold(msgspec.Struct, kw_only=True):
     slot: str
     version: str
     share: float
+    dropped_at: Annotated[
+        datetime | None, Meta(description="Since then the champion answers its callers, for it was worse.")
+    ]
     measured: dict[str, Any]
 
 
@@ -172,7 +169,11 @@ class ExperimentsView(KeyView):
         asked, arms = _asked(request, key)
         settings = {name: getattr(asked, name) for name in asked.__struct_fields__ if name not in _OF_ITS_OWN}
         experiment = experiment_create(
-            project=key.project, question=asked.question, arms=arms, actor=_actor(key), **settings
+            project=key.project,
+            question=asked.question,
+            arms=arms,
+            actor=Actor.of_key(key.pk, key.name),
+            **settings,
         )
         return Response(_told(experiment), status=201)
 
@@ -214,56 +215,56 @@ class ExperimentView(KeyView):
 
     @extend_schema(operation_id="experiment_read", tags=["experiments"], responses=ExperimentTold)
     def get(self, request: Request, experiment_id: int) -> Response:
-        return Response(_told(_experiment(self.key(request), experiment_id)))
+        return Response(_told(row_numbered(experiments_of(project=self.key(request).project), experiment_id)))
 
 
-class ExperimentStartView(KeyView):
+class _ExperimentAct(ActView):
+    noun = "experiment"
+    rows = staticmethod(experiments_of)
+
+    @staticmethod
+    def tell(experiment: Experiment) -> ExperimentTold:
+        """The experiment as it is after it."""
+        return _told(experiment)
+
+
+class ExperimentStartView(_ExperimentAct):
     """Deal the callers out to the arms."""
 
-    scope = ApiKey.Scope.TRAFFIC
-    body = ExperimentAct
+    act = staticmethod(experiment_start)
 
     @extend_schema(
         operation_id="experiment_start",
         tags=["experiments"],
-        request=ExperimentAct,
+        request=Act,
         responses=ExperimentTold,
         examples=examples.START,
     )
     def post(self, request: Request, experiment_id: int) -> Response:
-        key = self.key(request)
-        experiment = experiment_start(
-            experiment=_experiment(key, experiment_id), actor=_actor(key), reason=_reason(request)
-        )
-        return Response(_told(experiment))
+        return self.done(request, experiment_id)
 
 
-class ExperimentStopView(KeyView):
+class ExperimentStopView(_ExperimentAct):
     """End an experiment without a decision: the champion answers everybody again."""
 
-    scope = ApiKey.Scope.TRAFFIC
-    body = ExperimentAct
+    act = staticmethod(experiment_stop)
 
     @extend_schema(
         operation_id="experiment_stop",
         tags=["experiments"],
-        request=ExperimentAct,
+        request=Act,
         responses=ExperimentTold,
         examples=examples.STOP,
     )
     def post(self, request: Request, experiment_id: int) -> Response:
-        key = self.key(request)
-        experiment = experiment_stop(
-            experiment=_experiment(key, experiment_id), actor=_actor(key), reason=_reason(request)
-        )
-        return Response(_told(experiment))
+        return self.done(request, experiment_id)
 
 
-class ExperimentConcludeView(KeyView):
+class ExperimentConcludeView(_ExperimentAct):
     """Make one of the arms champion; an experiment that runs ends with it."""
 
-    scope = ApiKey.Scope.TRAFFIC
     body = ExperimentDecision
+    act = staticmethod(experiment_conclude)
 
     @extend_schema(
         operation_id="experiment_conclude",
@@ -273,13 +274,12 @@ class ExperimentConcludeView(KeyView):
         examples=examples.CONCLUDE,
     )
     def post(self, request: Request, experiment_id: int) -> Response:
-        key, reason = self.key(request), _reason(request)
-        experiment = _experiment(key, experiment_id)
-        version = version_named(key.project, cast(ExperimentDecision, request.data).version)
-        concluded = experiment_conclude(
-            experiment=experiment, version=version, actor=_actor(key), reason=reason
+        asked = request.data
+        if not asked:
+            raise FieldRequired(pointer="/version", field="version")
+        return self.done(
+            request, experiment_id, version=version_named(self.key(request).project, asked.version)
         )
-        return Response(_told(concluded))
 
 
 #: What of a request is no setting of the experiment.
@@ -292,20 +292,6 @@ def _asked(request: Request, key: ApiKey) -> tuple[ExperimentRequest, list[tuple
         raise FieldRequired(pointer="/question", field="question")
     arms = [(version_named(key.project, arm.version), arm.share) for arm in asked.arms]
     return asked, arms
-
-
-def _reason(request: Request) -> str:
-    if not request.data:
-        raise FieldRequired(pointer="/reason", field="reason")
-    return str(request.data.reason)
-
-
-def _actor(key: ApiKey) -> Actor:
-    return Actor.of_key(key.pk, key.name)
-
-
-def _experiment(key: ApiKey, experiment_id: int) -> Experiment:
-    return experiment_get(project=key.project, experiment_id=experiment_id)
 
 
 def _told(experiment: Experiment) -> ExperimentTold:
@@ -322,6 +308,7 @@ def _told(experiment: Experiment) -> ExperimentTold:
                 slot=arm.slot,
                 version=str(arm.version),
                 share=arm.share,
+                dropped_at=arm.dropped_at,
                 measured=look.arms.get(arm.slot, {}) if look else {},
             )
             for arm in arms

@@ -11,13 +11,12 @@ from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from corpus.errors import NotFound
 from inference.models import ApiKey
 from inference.wire import KeyView
 from ner.drift import CONFIDENCES, LENGTHS
-from retraining.api.paging import LARGEST_ID, PAGE, page_asked
+from retraining.api.paging import PAGE, page_asked
 from retraining.models import DriftReport, RetrainDecision
-from retraining.selectors import drift_reports_of
+from retraining.selectors import drift_reports_of, row_numbered
 
 
 class DriftMeasure(msgspec.Struct, kw_only=True):
@@ -132,10 +131,7 @@ class DriftReportView(KeyView):
 
     @extend_schema(operation_id="drift_read", tags=["models"], responses=DriftDetail)
     def get(self, request: Request, report_id: int) -> Response:
-        reports = drift_reports_of(self.key(request).project)
-        report = reports.filter(pk=report_id).first() if report_id <= LARGEST_ID else None
-        if report is None:
-            raise NotFound()
+        report = row_numbered(drift_reports_of(self.key(request).project), report_id)
         profile, today = report.reference.counts, report.histograms
         return Response(
             DriftDetail(

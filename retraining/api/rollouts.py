@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,13 +11,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.services import Actor
-from corpus.errors import FieldRequired, NotFound
+from corpus.errors import FieldRequired
+from corpus.said import say, say_kept
 from inference.models import ApiKey
 from inference.selectors import version_named
 from inference.wire import KeyView
 from retraining.api import examples
+from retraining.api.acts import STORABLE, Act, ActView, Reason
 from retraining.models import Rollout
-from retraining.selectors import rollouts_of
+from retraining.selectors import rollouts_of, row_numbered
 from retraining.services import (
     rollout_approve,
     rollout_pause,
@@ -28,24 +29,13 @@ from retraining.services import (
 )
 
 _LISTED = 50
-#: PostgreSQL keeps no U+0000.
-_STORABLE = "^[^\\u0000]*$"
-Reason = Annotated[
-    str, Meta(max_length=500, pattern=_STORABLE, description="Why; it is kept in the audit log.")
-]
 
 
 class RolloutRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     """A version to be brought to callers."""
 
-    version: Annotated[str, Meta(min_length=1, max_length=100, pattern=_STORABLE, examples=["demo@7"])]
+    version: Annotated[str, Meta(min_length=1, max_length=100, pattern=STORABLE, examples=["demo@7"])]
     reason: Reason
-
-
-class RolloutAct(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A person's hand in a rollout."""
-
-    reason: Reason = ""
 
 
 class RolloutFinding(Struct, kw_only=True):
@@ -154,28 +144,20 @@ class RolloutView(KeyView):
 
     @extend_schema(operation_id="rollout_read", tags=["rollouts"], responses=RolloutDetail)
     def get(self, request: Request, rollout_id: int) -> Response:
-        return Response(_detail(_rollout(request, rollout_id)))
+        return Response(_detail(row_numbered(rollouts_of(project=self.key(request).project), rollout_id)))
 
 
-class _ActView(KeyView):
-    """What the acts on a rollout share."""
+class _RolloutAct(ActView):
+    noun = "rollout"
+    rows = staticmethod(rollouts_of)
 
-    scope = ApiKey.Scope.TRAFFIC
-    body = RolloutAct
-    act: Callable[..., Rollout]
-
-    def done(self, request: Request, rollout_id: int) -> Response:
-        """The rollout after it."""
-        key = self.key(request)
-        rollout = type(self).act(
-            rollout=_rollout(request, rollout_id),
-            actor=Actor.of_key(key.pk, key.name),
-            reason=request.data.reason if request.data else "",
-        )
-        return Response(_detail(rollout))
+    @staticmethod
+    def tell(rollout: Rollout) -> RolloutDetail:
+        """The rollout as it is after it."""
+        return _detail(rollout)
 
 
-class RolloutApproveView(_ActView):
+class RolloutApproveView(_RolloutAct):
     """Let a rollout that waits for approval go its next step."""
 
     act = staticmethod(rollout_approve)
@@ -183,7 +165,7 @@ class RolloutApproveView(_ActView):
     @extend_schema(
         operation_id="rollout_approve",
         tags=["rollouts"],
-        request=RolloutAct,
+        request=Act,
         responses=RolloutDetail,
         examples=examples.APPROVE,
     )
@@ -191,7 +173,7 @@ class RolloutApproveView(_ActView):
         return self.done(request, rollout_id)
 
 
-class RolloutPauseView(_ActView):
+class RolloutPauseView(_RolloutAct):
     """Keep a rollout at its step."""
 
     act = staticmethod(rollout_pause)
@@ -199,7 +181,7 @@ class RolloutPauseView(_ActView):
     @extend_schema(
         operation_id="rollout_pause",
         tags=["rollouts"],
-        request=RolloutAct,
+        request=Act,
         responses=RolloutDetail,
         examples=examples.PAUSE,
     )
@@ -207,7 +189,7 @@ class RolloutPauseView(_ActView):
         return self.done(request, rollout_id)
 
 
-class RolloutResumeView(_ActView):
+class RolloutResumeView(_RolloutAct):
     """Let a paused rollout go on."""
 
     act = staticmethod(rollout_resume)
@@ -215,7 +197,7 @@ class RolloutResumeView(_ActView):
     @extend_schema(
         operation_id="rollout_resume",
         tags=["rollouts"],
-        request=RolloutAct,
+        request=Act,
         responses=RolloutDetail,
         examples=examples.RESUME,
     )
@@ -223,7 +205,7 @@ class RolloutResumeView(_ActView):
         return self.done(request, rollout_id)
 
 
-class RolloutRollBackView(_ActView):
+class RolloutRollBackView(_RolloutAct):
     """Take the version back."""
 
     act = staticmethod(rollout_roll_back)
@@ -231,21 +213,12 @@ class RolloutRollBackView(_ActView):
     @extend_schema(
         operation_id="rollout_roll_back",
         tags=["rollouts"],
-        request=RolloutAct,
+        request=Act,
         responses=RolloutDetail,
         examples=examples.TAKE_BACK,
     )
     def post(self, request: Request, rollout_id: int) -> Response:
         return self.done(request, rollout_id)
-
-
-def _rollout(request: Request, rollout_id: int) -> Rollout:
-    key: Any = request.auth
-    # A larger number than the column holds would be an error of the database.
-    rollout = rollouts_of(project=key.project).filter(pk=rollout_id).first() if rollout_id < 2**63 else None
-    if rollout is None:
-        raise NotFound()
-    return rollout
 
 
 def _summary(rollout: Rollout) -> dict[str, Any]:
@@ -257,9 +230,9 @@ def _summary(rollout: Rollout) -> dict[str, Any]:
         "share": rollout.share,
         "steps": rollout.steps,
         "next_share": rollout.next_share if rollout.is_unfinished else None,
-        "reason": rollout.reason,
-        "outcome": rollout.outcome,
-        "waits_for": rollout.waits_for,
+        "reason": say(rollout.reason),
+        "outcome": say(rollout.outcome),
+        "waits_for": say(rollout.waits_for),
         "seconds_left": rollout.seconds_left,
         "generation": rollout.generation,
         "started_by": rollout.started_by,
@@ -274,7 +247,7 @@ def _detail(rollout: Rollout) -> RolloutDetail:
     return RolloutDetail(
         **_summary(rollout),
         plan=rollout.plan,
-        findings=[RolloutFinding(**one) for one in rollout.findings],
+        findings=_findings(rollout.findings),
         events=[
             RolloutStep(
                 at=event.at,
@@ -282,9 +255,20 @@ def _detail(rollout: Rollout) -> RolloutDetail:
                 by=event.by,
                 share_before=event.share_before,
                 share=event.share,
-                reason=event.reason,
-                findings=[RolloutFinding(**one) for one in event.findings],
+                reason=say(event.reason),
+                findings=_findings(event.findings),
             )
             for event in rollout.events.all()
         ],
     )
+
+
+def _findings(kept: list[dict[str, Any]]) -> list[RolloutFinding]:
+    """Findings as they stand in a row, said in the caller's language."""
+    return [
+        RolloutFinding(
+            words=say_kept(one, "words"),
+            **{name: one[name] for name in RolloutFinding.__struct_fields__ if name != "words"},
+        )
+        for one in kept
+    ]

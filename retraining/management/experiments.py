@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 
+from corpus.console import project_named
 from corpus.models import Project
 from retraining.experiment_words import estimate_words, verdict_of
-from retraining.management.console import project_named
 from retraining.models import Experiment
 from retraining.selectors import arms_of, experiments_of, look_newest
 
@@ -40,7 +40,8 @@ def experiment_tell(experiment: Experiment, to: OutputWrapper) -> None:
     arms, look = arms_of(experiment=experiment), look_newest(experiment=experiment)
     to.write(f"experiment {experiment.pk} ({experiment.status}): {experiment.question}")
     for arm in arms:
-        to.write(f"  {arm.slot:12} {arm.version!s:24} {arm.share:>6g} %")
+        out = "  worse: the champion answers its callers" if arm.is_dropped else ""
+        to.write(f"  {arm.slot:12} {arm.version!s:24} {arm.share:>6g} %{out}")
     verdict = verdict_of(experiment, arms, look)
     for words in (verdict.sentence, *verdict.notes):
         to.write(f"  {words}")

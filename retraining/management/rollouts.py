@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.services import SYSTEM
-from retraining.management.console import project_named, refusals_told
+from corpus.console import project_named, refusals_told
 from retraining.models import Rollout
 from retraining.selectors import rollout_current, rollouts_of
 

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Project
+from corpus.said import SaidField
 from inference.models import Deployment, Division, ModelVersion
 
 #: Every web process deals the callers by then as the experiment says; what came before is not counted.
@@ -76,7 +77,7 @@ class Experiment(models.Model):
     )
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.DRAFT)
     outcome = models.CharField(max_length=12, choices=Outcome.choices, blank=True)
-    ended_why = models.TextField(blank=True)
+    ended_why = SaidField(blank=True)
     winner = models.ForeignKey(
         ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="experiments_won"
     )
@@ -126,6 +127,10 @@ class ExperimentArm(models.Model):
     slot = models.CharField(max_length=12, choices=Deployment.Slot.choices)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="experiment_arms")
     share = models.FloatField(help_text=_("Percent of the callers."))
+    dropped_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("Since then its callers get the champion's answers.")
+    )
+    dropped_why = SaidField(blank=True, default="", db_default="")
 
     class Meta:
         ordering = ["experiment", "slot"]
@@ -138,6 +143,9 @@ class ExperimentArm(models.Model):
                 condition=Q(slot="champion") | Q(slot__startswith="challenger"),
                 name="experiment_arm_is_champion_or_challenger",
             ),
+            models.CheckConstraint(
+                condition=Q(dropped_at=None) | ~Q(slot="champion"), name="experiment_arm_control_stays"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -147,6 +155,11 @@ class ExperimentArm(models.Model):
     def is_control(self) -> bool:
         """Is it what the others are compared with?"""
         return self.slot == Deployment.Slot.CHAMPION
+
+    @property
+    def is_dropped(self) -> bool:
+        """Was it so surely worse that the others go on without it?"""
+        return self.dropped_at is not None
 
 
 class ExperimentLook(models.Model):

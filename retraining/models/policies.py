@@ -93,6 +93,25 @@ class RetrainPolicy(models.Model):
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
         help_text=_("How much F1 on the general set may be lost."),
     )
+    max_golden_lost = models.FloatField(
+        default=0.1,
+        db_default=0.1,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text=_(
+            "The share of the golden texts that the champion gets right which may be lost; one always may."
+        ),
+    )
+    max_ece = models.FloatField(
+        _("max calibration error"),
+        default=0.1,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text=_(
+            "How far confidence may be off beyond chance, unless the champion's is as far off. "
+            "Empty: it is not judged."
+        ),
+    )
     after_gate = models.CharField(
         max_length=8,
         choices=AfterGate.choices,

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from corpus.models import Project
+from corpus.said import SaidField
 from inference.models import ModelVersion
 from ner.rollout import Plan
 from retraining.models.runs import TrainingRun
@@ -160,11 +161,11 @@ class Rollout(models.Model):
     champion_generation = models.PositiveIntegerField(
         default=0, help_text=_("Of the champion's slot, as the rollout left it.")
     )
-    reason = models.TextField(help_text=_("Why it was started."))
-    outcome = models.TextField(blank=True, help_text=_("Why it ended as it did."))
+    reason = SaidField(help_text=_("Why it was started."))
+    outcome = SaidField(blank=True, help_text=_("Why it ended as it did."))
     started_by = models.CharField(max_length=200)
     findings = models.JSONField(default=list, help_text=_("What the last check saw: ner.rollout.Finding."))
-    waits_for = models.TextField(blank=True, help_text=_("Why it does not go on yet."))
+    waits_for = SaidField(blank=True, help_text=_("Why it does not go on yet."))
     seconds_left = models.FloatField(null=True, blank=True, help_text=_("At the present rate."))
     checked_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(db_default=Now())
@@ -245,7 +246,7 @@ class RolloutEvent(models.Model):
     by = models.CharField(max_length=200)
     share_before = models.FloatField()
     share = models.FloatField()
-    reason = models.TextField()
+    reason = SaidField()
     findings: Any = models.JSONField(default=list)
 
     class Meta:

@@ -73,8 +73,9 @@ class TrainingRun(models.Model):
                 name="run_one_at_a_time_per_project",
             ),
             models.CheckConstraint(
-                condition=~Q(status="done") | Q(candidate__isnull=False),
-                name="run_done_has_its_candidate",
+                # A bundle that cannot even be put on the shelf is refused without a candidate.
+                condition=~Q(status="done") | Q(candidate__isnull=False) | Q(verdict__isnull=False),
+                name="run_done_has_its_candidate_or_why_not",
             ),
             models.CheckConstraint(
                 condition=Q(status="running", lease_token__isnull=False, lease_expires_at__isnull=False)

@@ -201,6 +201,8 @@ def candidate_judge(
             must_be_better=policy.must_be_better,
             max_label_drop=policy.max_label_drop,
             max_base_drop=policy.max_base_drop,
+            max_golden_lost=policy.max_golden_lost,
+            max_ece=policy.max_ece,
             min_test_documents=policy.min_test_documents,
         ),
     )

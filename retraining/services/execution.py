@@ -19,6 +19,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from audit.services import SYSTEM, event_record
 from corpus.errors import DomainError
@@ -26,8 +27,10 @@ from inference.engine import bundle_path
 from inference.models import ModelVersion
 from inference.services import version_register
 from ner.config import TrainConfig, from_json
-from ner.errors import NerError, TrainingCancelled
-from retraining.errors import RunFailed
+from ner.errors import BundleRefused, NerError, TrainingCancelled
+from ner.gate import GateDecision, refuse_bundle
+from ner.said import Said
+from retraining.errors import RunFailed, Unservable
 from retraining.models import RetrainPolicy, TrainingRun, TrainingRunEvent
 from retraining.selectors import policy_of
 from retraining.services.exams import candidate_judge
@@ -80,6 +83,7 @@ class _Execution:
     def carry_out(self) -> None:
         """Train and judge, and end the row in one of its three ways."""
         self._begin()
+        candidate: ModelVersion | None
         try:
             candidate = self.run.candidate or self._train()
             if self.lease.should_stop():
@@ -87,6 +91,8 @@ class _Execution:
             decision = self._judge(candidate)
         except LeaseLost:
             raise
+        except Unservable as error:
+            candidate, decision = None, self._verdict(None, refuse_bundle(error.refused))
         except TrainingCancelled:
             # Stopped by the loop: by a person, or because the lease is gone and the row not ours to end.
             if self.lease.lost.is_set():
@@ -136,7 +142,10 @@ class _Execution:
             bundle = progress.bundle or bundle
         if bundle is None:
             raise RunFailed("The training ended without a model.")
-        return patiently(partial(self._register, bundle))
+        try:
+            return patiently(partial(self._register, bundle))
+        except BundleRefused as refused:
+            raise Unservable(refused) from refused
 
     def _progress(self, config: TrainConfig, folder: Path) -> Iterator[Progress]:
         """The training's progress, passed on; what is worth keeping is written to the row and the log."""
@@ -200,18 +209,28 @@ class _Execution:
             training_set=run.training_set,
             policy=policy_of(project=run.project),
         )
+        return self._verdict(candidate, decision)
+
+    def _verdict(self, candidate: ModelVersion | None, decision: GateDecision) -> dict[str, Any]:
         return {
             **decision.to_json(),
-            "champion": str(run.start_from),
-            "candidate": str(candidate),
-            "test_set": run.training_set.test_fingerprint,
+            "champion": str(self.run.start_from),
+            "candidate": str(candidate) if candidate else None,
+            "test_set": self.run.training_set.test_fingerprint,
         }
 
-    def _finish(self, candidate: ModelVersion, decision: dict[str, Any]) -> None:
+    def _finish(self, candidate: ModelVersion | None, decision: dict[str, Any]) -> None:
         """Write the verdict and end the run; then do what the policy says with the candidate."""
+        self.tracker.document("verdict.json", decision)
+        if candidate is not None:
+            self._track(candidate)
+        problem = self.tracker.close("FINISHED")
+        patiently(partial(self._end_done, candidate, decision, problem))
+        run_dir_remove(self.run.pk)
+
+    def _track(self, candidate: ModelVersion) -> None:
         self.tracker.document("card.md", candidate.card)
         self.tracker.document("metrics.json", candidate.metrics)
-        self.tracker.document("verdict.json", decision)
         for evaluation in candidate.evaluations.all():
             self.tracker.document(f"evaluation-{evaluation.kind}.json", evaluation.report)
             self.tracker.metrics({f"{evaluation.kind}_f1": evaluation.f1}, step=0)
@@ -223,27 +242,24 @@ class _Execution:
                 bundle=bundle,
                 card=candidate.card,
             )
-        problem = self.tracker.close("FINISHED")
-        patiently(partial(self._end_done, candidate, decision, problem))
-        run_dir_remove(self.run.pk)
 
-    def _end_done(self, candidate: ModelVersion, decision: dict[str, Any], problem: str) -> None:
+    def _end_done(self, candidate: ModelVersion | None, decision: dict[str, Any], problem: str) -> None:
         with self.lease.holding() as run:
             for reason in decision["reasons"]:
                 mark = "passed" if reason["passed"] else "refused"
                 self._line(f"Gate, {mark}: {reason['message']}", code=reason["code"])
             verdict = "passed the gate" if decision["passed"] else "was refused by the gate"
-            self._line(f"{candidate} {verdict}.")
+            self._line(f"{candidate or 'What the training made'} {verdict}.")
             if problem:
                 self._line(f"MLflow was away ({problem}); this run is not in it, or not in full.")
             event_record(
                 action="gate.judge",
                 actor=SYSTEM,
-                subject=candidate,
+                subject=candidate or run,
                 chain=run.project.slug,
                 data={
                     "run": run.pk,
-                    "candidate": str(candidate),
+                    "candidate": decision["candidate"],
                     "passed": decision["passed"],
                     "difference": decision["difference"],
                     "refused": [r["code"] for r in decision["reasons"] if not r["passed"]],
@@ -254,11 +270,11 @@ class _Execution:
                 actor=SYSTEM,
                 subject=run,
                 chain=run.project.slug,
-                data={"candidate": str(candidate), "passed": decision["passed"]},
+                data={"candidate": decision["candidate"], "passed": decision["passed"]},
             )
             self.lease.write(verdict=decision, mlflow_run_id=self.tracker.run_id)
             self._close(Status.DONE)
-            if decision["passed"]:
+            if candidate is not None and decision["passed"]:
                 self._bring_to_callers(candidate)
 
     def _bring_to_callers(self, candidate: ModelVersion) -> None:
@@ -268,7 +284,7 @@ class _Execution:
         try:
             with transaction.atomic():
                 if after_gate == AfterGate.ROLL_OUT:
-                    reason = "passed the gate; the policy rolls it out"
+                    reason = Said(gettext_noop("passed the gate; the policy rolls it out"))
                     rollout_start(
                         project=run.project, version=candidate, run=run, actor=SYSTEM, reason=reason
                     )

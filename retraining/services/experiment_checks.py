@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,11 +13,14 @@ from django.utils import timezone
 from audit.services import SYSTEM
 from corpus.errors import DomainError
 from inference.models import Deployment, ModelVersion
+from ner.said import Facts, Number, joined
+from ner.said import Said as _
 from ner.sequential import Sequential
 from retraining.experiment_measures import RATIO_ALARM, Measured, measure, said
+from retraining.experiment_words import METRICS
 from retraining.models import Experiment, ExperimentArm, ExperimentLook
-from retraining.selectors import arms_of
-from retraining.services.experiments import experiment_end, winner_promote
+from retraining.selectors import arms_of, look_newest
+from retraining.services.experiments import arm_drop, experiment_end, serves, winner_promote
 
 log = structlog.get_logger(__name__)
 Status, Outcome = Experiment.Status, Experiment.Outcome
@@ -34,6 +38,14 @@ class Ending:
     outcome: Experiment.Outcome
     why: str
     winner: ModelVersion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from a look: which arms go, each with why, and whether that or anything else ends it."""
+
+    dropped: Sequence[tuple[ExperimentArm, str]] = ()
+    ending: Ending | None = None
 
 
 def experiments_check(*, now: datetime | None = None) -> None:
@@ -60,55 +72,57 @@ def experiment_check(*, pk: int, now: datetime) -> ExperimentLook | None:
     if experiment is None:
         return None
     arms = arms_of(experiment=experiment)
-    ending = _interruption(experiment, arms)
-    look = None
-    if ending is not None or _is_due(experiment, now):
-        measured = measure(experiment, arms, until=now)
-        look = _kept(experiment, measured, now)
-        ending = ending or decide(experiment, arms, measured, now=now)
-    if ending is not None:
-        _end(experiment, ending)
+    interruption = _interruption(experiment, arms)
+    if interruption is None and not _is_due(experiment, now):
+        return None
+    measured = measure(experiment, arms, until=now)
+    look = _kept(experiment, arms, measured, now)
+    decision = Decision(ending=interruption) if interruption else decide(experiment, arms, measured, now=now)
+    if decision.ending is not None:
+        _end(experiment, decision.ending)
+    else:
+        for arm, why in decision.dropped:
+            arm_drop(experiment=experiment, arm=arm, at=now, why=why, actor=SYSTEM)
     return look
 
 
 def decide(
     experiment: Experiment, arms: list[ExperimentArm], measured: Measured, *, now: datetime
-) -> Ending | None:
-    """The stop rules, in their order: a win, a loss, futility, time.
+) -> Decision:
+    """The stop rules, in their order: a win, a loss, futility, time. A loss ends it only for those who lose.
 
     Gains are positive where a challenger is better. While the numbers of callers are too uneven to be
-    believed, only a loss and the time end an experiment: both leave everything as it was.
+    believed, only losses and the time are acted upon: both leave everything as it was.
     """
     by_slot = {arm.slot: arm for arm in arms}
     gains = {slot: gain(experiment, one) for slot, one in measured.comparisons.items() if one.is_said}
-    lost = [slot for slot, (_, high) in gains.items() if high < 0]
-    won = sorted((slot for slot, (low, _) in gains.items() if low > 0), key=lambda slot: -sum(gains[slot]))
-    futile = len(gains) == len(measured.comparisons) and all(
-        high < experiment.effect for _, high in gains.values()
+    won = sorted(
+        (slot for slot, (low, _high) in gains.items() if low > 0), key=lambda slot: -sum(gains[slot])
     )
+    lost = sorted(slot for slot, (_low, high) in gains.items() if high < 0)
+    left = measured.comparisons.keys() - lost
     is_trusted = measured.ratio_p >= RATIO_ALARM
-    metric = experiment.get_metric_display().split(":")[0].lower()
+    found: dict[str, Facts] = {
+        slot: {"version": str(by_slot[slot].version), "found": _interval(experiment, one)}
+        for slot, one in measured.comparisons.items()
+    }
+    dropped = [(by_slot[slot], _("{version} is worse: {found}", **found[slot])) for slot in lost]
+    ending = None
     if won and is_trusted:
-        arm = by_slot[won[0]]
-        return Ending(
-            Outcome.WIN,
-            f"{arm.version} is better: {metric}, {_interval(measured.comparisons[arm.slot])}",
-            arm.version,
+        ending = Ending(
+            Outcome.WIN, _("{version} is better: {found}", **found[won[0]]), by_slot[won[0]].version
         )
-    if lost:
-        arm = by_slot[lost[0]]
-        return Ending(
-            Outcome.LOSS, f"{arm.version} is worse: {metric}, {_interval(measured.comparisons[arm.slot])}"
+    elif not left:
+        ending = Ending(Outcome.LOSS, joined(why for _arm, why in dropped))
+    elif is_trusted and all(slot in gains and gains[slot][1] < experiment.effect for slot in left):
+        why = _(
+            "no version is better by {effect} or more, as far as can be told",
+            effect=Number(experiment.effect, "g"),
         )
-    if futile and is_trusted:
-        return Ending(
-            Outcome.FUTILITY, f"no version is better by {experiment.effect:g} or more, as far as can be told"
-        )
-    if experiment.started_at is not None and now - experiment.started_at >= timedelta(
-        days=experiment.max_days
-    ):
-        return Ending(Outcome.FUTILITY, f"nothing was found in {experiment.max_days} days")
-    return None
+        ending = Ending(Outcome.FUTILITY, why)
+    elif experiment.started_at and now - experiment.started_at >= timedelta(days=experiment.max_days):
+        ending = Ending(Outcome.FUTILITY, _("nothing was found in {days} days", days=experiment.max_days))
+    return Decision(dropped, ending)
 
 
 def gain(experiment: Experiment, comparison: Sequential) -> tuple[float, float]:
@@ -118,8 +132,14 @@ def gain(experiment: Experiment, comparison: Sequential) -> tuple[float, float]:
     return comparison.low, comparison.high
 
 
-def _interval(comparison: Sequential) -> str:
-    return f"difference {comparison.difference:+.4f}, from {comparison.low:+.4f} to {comparison.high:+.4f}"
+def _interval(experiment: Experiment, comparison: Sequential) -> str:
+    return _(
+        "{metric}, difference {difference}, from {low} to {high}",
+        metric=METRICS[Experiment.Metric(experiment.metric)],
+        difference=Number(comparison.difference, "+.4f"),
+        low=Number(comparison.low, "+.4f"),
+        high=Number(comparison.high, "+.4f"),
+    )
 
 
 def _is_due(experiment: Experiment, now: datetime) -> bool:
@@ -133,23 +153,38 @@ def _is_due(experiment: Experiment, now: datetime) -> bool:
 def _interruption(experiment: Experiment, arms: list[ExperimentArm]) -> Ending | None:
     """Does each slot still serve what the experiment put there? Somebody's own decision goes before it."""
     slots = {row.slot: row for row in Deployment.objects.filter(project=experiment.project)}
+    [control] = [arm for arm in arms if arm.is_control]
     for arm in arms:
         deployment = slots.get(arm.slot)
-        if deployment is None or deployment.version_id != arm.version_id:
-            return Ending(Outcome.INTERRUPTED, f"the slot {arm.slot} was given to another version")
+        if deployment is None or deployment.version_id != serves(arm, control):
+            return Ending(
+                Outcome.INTERRUPTED, _("the slot {slot} was given to another version", slot=arm.slot)
+            )
         if not arm.is_control and deployment.share != arm.share:
-            return Ending(Outcome.INTERRUPTED, f"the share of the slot {arm.slot} was changed")
+            return Ending(Outcome.INTERRUPTED, _("the share of the slot {slot} was changed", slot=arm.slot))
     return None
 
 
-def _kept(experiment: Experiment, measured: Measured, now: datetime) -> ExperimentLook:
+def _kept(
+    experiment: Experiment, arms: list[ExperimentArm], measured: Measured, now: datetime
+) -> ExperimentLook:
+    """The row of a look; arms that were dropped stand in it as they were seen last."""
+    before = look_newest(experiment=experiment)
+    last = {
+        arm.slot: (before.arms[arm.slot], before.comparisons[arm.slot])
+        for arm in arms
+        if arm.is_dropped and before is not None
+    }
+    what = "ratings" if experiment.metric == Experiment.Metric.RATING else "reviews"
     return ExperimentLook.objects.create(
         experiment=experiment,
         at=now,
-        reviews=measured.reviews,
+        reviews=measured.reviews + sum(seen[what] for seen, _ in last.values()),
         needed=measured.needed,
-        arms={slot: one.to_json() for slot, one in measured.arms.items()},
-        comparisons={slot: said(one) for slot, one in measured.comparisons.items()},
+        arms={slot: seen for slot, (seen, _) in last.items()}
+        | {slot: one.to_json() for slot, one in measured.arms.items()},
+        comparisons={slot: one for slot, (_, one) in last.items()}
+        | {slot: said(one) for slot, one in measured.comparisons.items()},
         ratio_p=measured.ratio_p,
     )
 
@@ -165,6 +200,8 @@ def _end(experiment: Experiment, ending: Ending) -> None:
             winner_promote(experiment=experiment, version=ending.winner, actor=SYSTEM, reason=ending.why)
     except DomainError as refused:
         # The decision stands; a human may promote when what is in the way is gone.
-        experiment.ended_why = f"{ending.why}. It was not promoted: {refused.detail}"
+        experiment.ended_why = _(
+            "{why}. It was not promoted: {refused}", why=ending.why, refused=refused.detail
+        )
         experiment.save()
         log.warning("winner_not_promoted", experiment=experiment.pk, code=refused.code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -190,11 +191,11 @@ def experiment_end(
     if experiment.status != Status.RUNNING:
         raise ExperimentNotRunning(status=experiment.get_status_display().lower())
     project = experiment.project
-    _, *challengers = arms_of(experiment=experiment)
+    control, *challengers = arms_of(experiment=experiment)
     told: dict[str, Any] = {"project": project, "actor": actor, "reason": f"experiment ended: {why}"}
     for arm in challengers:
         deployment = deployment_of(project, arm.slot)
-        if deployment is not None and deployment.version_id == arm.version_id:
+        if deployment is not None and deployment.version_id == serves(arm, control):
             deployment_clear(slot=arm.slot, expected_generation=deployment.generation, **told)
     callers_divide(by=Division.By.SUBJECT, salt="", **told)
     experiment.status, experiment.outcome = Status.ENDED, outcome
@@ -209,6 +210,38 @@ def experiment_end(
         data={"outcome": outcome, "winner": str(winner) if winner else None},
     )
     return experiment
+
+
+def arm_drop(*, experiment: Experiment, arm: ExperimentArm, at: datetime, why: str, actor: Actor) -> None:
+    """Let the champion answer an arm's callers, inside the caller's transaction; the others go on.
+
+    Its slot stays theirs, with the champion's version: dealt out among the others they would move some of
+    those, and the champion would be compared on other callers after this moment than before it.
+    """
+    [control] = [one for one in arms_of(experiment=experiment) if one.is_control]
+    told: dict[str, Any] = {
+        "project": experiment.project,
+        "slot": arm.slot,
+        "actor": actor,
+        "reason": f"experiment {experiment.pk}: {why}",
+    }
+    deployment_set(version=control.version, **told)
+    deployment_share(share=arm.share, **told)
+    arm.dropped_at, arm.dropped_why = at, why
+    arm.save()
+    event_record(
+        action="experiment.drop",
+        actor=actor,
+        subject=experiment,
+        chain=experiment.project.slug,
+        reason=why,
+        data={"slot": arm.slot, "version": str(arm.version), "share": arm.share},
+    )
+
+
+def serves(arm: ExperimentArm, control: ExperimentArm) -> int:
+    """The version that an arm's slot should serve while the experiment runs."""
+    return control.version_id if arm.is_dropped else arm.version_id
 
 
 def winner_promote(*, experiment: Experiment, version: ModelVersion, actor: Actor, reason: str) -> None:

@@ -11,6 +11,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from audit.services import Actor
+from corpus.said import say_kept
 from inference.models import Deployment, ModelVersion
 from inference.services import version_promote
 from retraining.errors import GateNotPassed, ReasonRequired, RunUnfinished, StaleBase
@@ -59,11 +60,12 @@ def run_require_passed(run: TrainingRun, *, champion: Deployment) -> ModelVersio
 
     Raises RunUnfinished, GateNotPassed or StaleBase.
     """
-    if run.status != Status.DONE or run.candidate is None or run.verdict is None:
+    if run.status != Status.DONE or run.verdict is None:
         raise RunUnfinished(status=run.get_status_display().lower())
     if not run.verdict["passed"]:
-        refused = [reason["message"] for reason in run.verdict["reasons"] if not reason["passed"]]
+        refused = [say_kept(reason, "message") for reason in run.verdict["reasons"] if not reason["passed"]]
         raise GateNotPassed(reasons=" ".join(refused))
+    assert run.candidate is not None  # noqa: S101  (what passed the gate is on the shelf)
     if champion.version_id not in (run.candidate_id, run.start_from_id):
         raise StaleBase()
     return run.candidate

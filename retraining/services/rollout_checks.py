@@ -27,6 +27,8 @@ from ner.rollout import (
     judge_share,
     judge_watch,
 )
+from ner.said import Number
+from ner.said import Said as _
 from retraining.arms import Place, Span, arm_counted, edits_sampled, shadow_slow
 from retraining.models import Rollout, RolloutEvent, RolloutPolicy
 from retraining.services import rollout_moves
@@ -111,11 +113,11 @@ def rollout_judged(*, rollout: Rollout, now: datetime | None = None) -> Judgemen
 def _go_on(rollout: Rollout, judgement: Judgement) -> str:
     """The next step, the question for approval, or the end; returns what stands in the way, if anything."""
     if rollout.next_share is None:
-        seconds = rollout.plan["watch_seconds"]
+        seconds = Number(rollout.plan["watch_seconds"], "g")
         rollout_moves.finish(
             rollout,
             actor=SYSTEM,
-            reason=f"it answered all callers for {seconds} s within every limit",
+            reason=_("it answered all callers for {seconds} s within every limit", seconds=seconds),
             measured=judgement.findings,
         )
         return ""
@@ -124,7 +126,11 @@ def _go_on(rollout: Rollout, judgement: Judgement) -> str:
             rollout,
             kind=RolloutEvent.Kind.ASK,
             actor=SYSTEM,
-            reason=f"within every limit {_where(rollout)}; a person approves {rollout.next_share:g} %",
+            reason=_(
+                "{within}; a person approves {share} %",
+                within=_within(rollout),
+                share=Number(rollout.next_share, "g"),
+            ),
             measured=judgement.findings,
             status=Status.WAITING,
         )
@@ -134,12 +140,12 @@ def _go_on(rollout: Rollout, judgement: Judgement) -> str:
             rollout_moves.advance(
                 rollout,
                 actor=SYSTEM,
-                reason=f"within every limit {_where(rollout)}",
+                reason=_within(rollout),
                 measured=judgement.findings,
             )
     except DeploymentMoved:
         rollout_moves.stop(
-            rollout, actor=SYSTEM, reason="somebody filled the slot of its next step meanwhile"
+            rollout, actor=SYSTEM, reason=_("somebody filled the slot of its next step meanwhile")
         )
     except BundleBroken as broken:
         rollout_moves.take_back(rollout, actor=SYSTEM, reason=broken.detail, measured=judgement.findings)
@@ -148,8 +154,10 @@ def _go_on(rollout: Rollout, judgement: Judgement) -> str:
     return ""
 
 
-def _where(rollout: Rollout) -> str:
-    return f"at {rollout.share:g} %" if rollout.share else "in the shadow"
+def _within(rollout: Rollout) -> str:
+    if not rollout.share:
+        return _("within every limit in the shadow")
+    return _("within every limit at {share} %", share=Number(rollout.share, "g"))
 
 
 def _seen(rollout: Rollout, plan: Plan, now: datetime, slot: str, champion: Place, before: Span) -> Seen:

@@ -24,7 +24,8 @@ from inference.services import (
     version_promote,
     version_roll_back,
 )
-from ner.rollout import Finding
+from ner.criteria import Finding
+from ner.said import Said as _
 from retraining.errors import RolloutMoved, TrafficBusy
 from retraining.models import Rollout, RolloutEvent, TrainingRunEvent
 from retraining.services.promotion import tracking_sync_ask
@@ -140,14 +141,15 @@ def moved_by_hand(rollout: Rollout) -> str:
         or champion.generation != rollout.champion_generation
         or champion.version_id != expected
     ):
-        now = champion.version if champion else "nobody"
-        return f"somebody else made {now} the champion meanwhile"
+        if champion is None:
+            return _("somebody else took the champion away meanwhile")
+        return _("somebody else made {version} the champion meanwhile", version=str(champion.version))
     slot = slot_for(rollout.share)
     standing = champion if slot == Slot.CHAMPION else deployment_of(rollout.project, slot)
     if standing is None:
-        return f"somebody emptied the slot {slot} meanwhile"
+        return _("somebody emptied the slot {slot} meanwhile", slot=str(slot))
     if slot != Slot.CHAMPION and standing.generation != rollout.slot_generation:
-        return f"somebody moved the slot {slot} meanwhile"
+        return _("somebody moved the slot {slot} meanwhile", slot=str(slot))
     return ""
 
 

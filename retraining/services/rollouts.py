@@ -10,6 +10,7 @@ from audit.services import Actor, event_record
 from corpus.models import Project
 from inference.models import ModelVersion
 from inference.selectors import deployment_of
+from ner.said import Said as _
 from retraining.errors import (
     AlreadyChampion,
     NoChampion,
@@ -81,9 +82,9 @@ def rollout_approve(
     rollout = _held(rollout, expected_generation)
     if rollout.status != Status.WAITING:
         raise NothingToApprove(status=rollout.get_status_display().lower())
-    said = reason.strip() or "approved"
+    said = reason.strip() or _("approved")
     rollout_moves.change(rollout, kind=Kind.APPROVE, actor=actor, reason=said, status=Status.ACTIVE)
-    rollout_moves.advance(rollout, actor=actor, reason=f"{actor.name} approved it")
+    rollout_moves.advance(rollout, actor=actor, reason=_("{who} approved it", who=actor.name))
     return rollout
 
 
@@ -104,7 +105,7 @@ def rollout_resume(*, rollout: Rollout, actor: Actor, reason: str = "") -> Rollo
     """Let a paused rollout go on; what its step measured so far counts."""
     rollout = _held(rollout)
     if rollout.status == Status.PAUSED:
-        said = reason.strip() or "goes on"
+        said = reason.strip() or _("goes on")
         rollout_moves.change(rollout, kind=Kind.RESUME, actor=actor, reason=said, status=Status.ACTIVE)
     return rollout
 
@@ -123,7 +124,7 @@ def rollout_policy_change(
     *, project: Project, actor: Actor, reason: str = "", **values: Any
 ) -> RolloutPolicy:
     """Change how a project's versions are rolled out; a rollout under way keeps the plan it began with."""
-    policy, _ = RolloutPolicy.objects.get_or_create(project=project)
+    policy, _made = RolloutPolicy.objects.get_or_create(project=project)
     for name, value in values.items():
         setattr(policy, name, value)
     policy.full_clean()

@@ -60,6 +60,28 @@ def body(lab: Lab, **changed: Any) -> dict[str, Any]:
     }
 
 
+def test_one_that_went_alone_is_shown_with_what_was_seen_of_it(owner: Client, lab: Lab) -> None:
+    experiment = lab.running(33.0, 33.0)
+    for slot, edited in (("champion", 0.2), ("challenger", 0.5), ("challenger-2", 0.2)):
+        lab.review(lab.answers(experiment, slot, 200), edited=edited)
+    experiments_check()
+    worse, other = (experiment.arms.get(slot=slot).version for slot in ("challenger", "challenger-2"))
+    shown = page(owner, experiment)
+    assert f"{worse} is worse, and out of it: the champion answers its callers." in shown
+    assert "its callers get the champion's answers" in shown
+    assert f"Make {other} champion" in shown
+    assert f"Make {worse} champion" not in shown
+    assert f"{worse} minus champion" in shown, "its plot stays"
+
+
+def test_why_it_ended_is_said_in_the_readers_language(owner: Client, lab: Lab) -> None:
+    experiment = lab.running(days_ago=29)
+    experiments_check()
+    assert "nothing was found in 28 days" in page(owner, experiment)
+    owner.cookies["language"] = "de"
+    assert "in 28 Tagen wurde nichts gefunden" in page(owner, experiment)
+
+
 def test_an_empty_list_teaches(office: Client) -> None:
     shown = office.get(reverse("admin:retraining_experiment_changelist")).content.decode()
     assert "lets two or more versions answer callers side by side" in shown

@@ -343,7 +343,16 @@ def test_a_policy_changes_through_the_use_case(owner: Client, run: TrainingRun, 
     assert "50" in text(owner, "retraining_retrainpolicy_history", policy.pk)
 
 
-@pytest.mark.parametrize(("field", "value"), [("margin", "nan"), ("margin", "2"), ("new_corrections", "0")])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("margin", "nan"),
+        ("margin", "2"),
+        ("new_corrections", "0"),
+        ("max_ece", "2"),
+        ("max_golden_lost", "-1"),
+    ],
+)
 def test_a_policy_that_makes_no_sense_is_refused_on_its_field(
     owner: Client, run: TrainingRun, project: Project, field: str, value: str
 ) -> None:
@@ -398,6 +407,18 @@ def test_a_candidate_that_nobody_could_compare_is_shown_without_numbers(
         assert "Refused by the gate </p>" in page
         assert "The bundle cannot be served (bundle_not_finite): word in model.onnx." in page
     assert "refused by the gate<" in text(office, "inference_modelversion_changelist")
+    office.cookies["language"] = "de"
+    page = text(office, "retraining_trainingrun_change", run.pk)
+    assert "Das Bündel kann nicht antworten (bundle_not_finite): word in model.onnx." in page
+
+
+def test_a_run_whose_bundle_never_came_onto_the_shelf_says_so(office: Client, run: TrainingRun) -> None:
+    verdict = refuse_bundle(BundleNotFinite(path="", problem="word in model.onnx")).to_json()
+    TrainingRun.objects.filter(pk=run.pk).update(verdict=verdict, candidate=None)
+    page = text(office, "retraining_trainingrun_change", run.pk)
+    assert "Refused by the gate </p>" in page
+    assert text(office, "index")
+    assert text(office, "retraining_trainingrun_changelist")
 
 
 def test_a_versions_page_tells_its_live_quality(

@@ -77,6 +77,20 @@ def test_it_says_where_it_is_what_it_waits_for_and_what_was_measured(owner: Clie
     assert "90" in page
 
 
+def test_what_was_decided_is_said_in_the_readers_language(owner: Client, rollout: Rollout) -> None:
+    rollouts_check()
+    assert "It waits: " in looked(owner, rollout)
+    owner.cookies["language"] = "de"
+    assert "0 von 10 Vergleichen, und zurzeit kommt nichts hinzu" in looked(owner, rollout)
+    compared(rollout)
+    rollouts_check()
+    event = AuditEvent.objects.get(action="rollout.advance")
+    assert event.reason == "within every limit in the shadow", "the record is as it was decided"
+    page = looked(owner, rollout)
+    assert "<p>innerhalb aller Grenzen im Schatten</p>" in page
+    assert "sie stimmt mit dem Champion zu 90 % überein" in page, "what was measured then"
+
+
 def test_a_person_pauses_resumes_and_takes_it_back(owner: Client, rollout: Rollout) -> None:
     assert owner.post(address("pause", rollout.pk), {"reason": "a holiday"}).status_code == 302
     assert "Paused" in looked(owner, rollout)

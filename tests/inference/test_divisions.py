@@ -135,6 +135,22 @@ def test_a_salt_deals_the_callers_anew_in_a_process_that_follows(
     assert slots(post) == before
 
 
+def test_with_a_salt_another_version_in_a_slot_has_the_same_callers(
+    post: Post, project: Project, halves: ModelVersion, champion: ModelVersion
+) -> None:
+    divide(project, "subject", "0011223344556677")
+    before = slots(post)
+    told: dict[str, Any] = {"project": project, "slot": "challenger", "actor": SYSTEM, "reason": "worse"}
+    deployment_set(version=champion, **told)
+    deployment_share(share=50.0, **told)
+    assert slots(post) == before
+    divide(project, "subject")
+    without = slots(post)
+    deployment_set(version=halves, **told)
+    deployment_share(share=50.0, **told)
+    assert slots(post) != without, "without one its callers are drawn anew"
+
+
 def test_an_internal_key_is_always_answered_by_the_champion_and_counted_nowhere(
     post: Post, project: Project, halves: ModelVersion
 ) -> None:

@@ -16,8 +16,8 @@ from corpus.models import Project
 from inference.circuit import FAILURES, circuits
 from inference.engine import bundle_path, engine
 from inference.failures import failures
-from inference.models import ArmFailure, ModelVersion, Prediction
-from inference.services import deployment_set, deployment_share, version_register
+from inference.models import ArmFailure, ArmUnkept, ModelVersion, Prediction
+from inference.services import api_key_create, deployment_set, deployment_share, version_register
 from inference.services.failures import KEPT, arm_failures_forget
 from ner.runtime import BundleRecogniser, Recognition
 from tests.bundles import WORDS, tiny_bundle
@@ -62,8 +62,8 @@ def counted() -> dict[tuple[str, str], int]:
     return found
 
 
-def asked(post: Post, count: int) -> list[Any]:
-    responses = [post("predict", {"text": f"Ada saw London {n}."}) for n in range(count)]
+def asked(post: Post, count: int, **more: Any) -> list[Any]:
+    responses = [post("predict", {"text": f"Ada saw London {n}.", **more}) for n in range(count)]
     assert {response.status_code for response in responses} == {200}
     return [response.json() for response in responses]
 
@@ -101,6 +101,49 @@ def test_sound_answers_write_nothing(post: Post, challenger: ModelVersion) -> No
     asked(post, 10)
     assert failures.flush() == 0
     assert not ArmFailure.objects.exists()
+
+
+def test_answers_that_leave_no_row_are_counted_beside_those_that_were_missed(
+    post: Post, broken: ModelVersion
+) -> None:
+    failures.flush()
+    asked(post, 20, store=False)
+    failures.flush()
+    assert not Prediction.objects.exists()
+    assert sum(ArmUnkept.objects.values_list("count", flat=True)) == 20, "another one stood in for the missed"
+    assert set(ArmUnkept.objects.values_list("slot", flat=True)) == {"champion"}
+    missed = ArmFailure.objects.get(kind="unsound")
+    assert (missed.count, missed.dealt) == (FAILURES, True)
+
+
+def test_without_a_failure_they_are_written_down_now_and_then(
+    post: Post, challenger: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures.flush()
+    asked(post, 20, store=False)
+    assert failures.flush() == 0
+    monkeypatch.setattr("inference.failures.UNKEPT_EVERY_SECONDS", 0.0)
+    assert failures.flush() == 2
+    found = {(one.slot, one.version, one.dealt): one.count for one in ArmUnkept.objects.all()}
+    assert sum(found.values()) == 20
+    assert {(slot, dealt) for slot, _, dealt in found} == {("champion", True), ("challenger", True)}
+
+
+def test_who_named_the_version_was_not_dealt_it_and_internal_keys_count_nowhere(
+    post: Post, project: Project, broken: ModelVersion
+) -> None:
+    for text in ("Ada.", "Bob."):
+        assert post("predict", {"text": text, "model": "challenger", "store": False}).status_code == 503
+    _, secret = api_key_create(
+        project=project, name="nightly", scopes=["predict", "route"], actor=SYSTEM, internal=True
+    )
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert post("predict", {"text": "Ada.", "model": "challenger"}, headers=headers).status_code == 503
+    post("predict", {"text": "Ada.", "store": False}, headers=headers)
+    failures.flush()
+    missed = ArmFailure.objects.get()
+    assert (missed.count, missed.dealt) == (2, False)
+    assert not ArmUnkept.objects.exists()
 
 
 def test_what_redis_may_know_is_asked_about_without_counting_twice(post: Post, broken: ModelVersion) -> None:
@@ -146,7 +189,7 @@ def test_what_the_database_does_not_take_stays_counted(
 
 def test_old_counts_are_forgotten(project: Project, champion: ModelVersion) -> None:
     for age in (timedelta(days=1), KEPT + timedelta(days=1)):
-        ArmFailure.objects.create(
-            project=project, version=champion, kind="unsound", count=1, at=timezone.now() - age
-        )
-    assert arm_failures_forget() == 1
+        told: dict[str, Any] = {"project": project, "version": champion, "at": timezone.now() - age}
+        ArmFailure.objects.create(kind="unsound", count=1, **told)
+        ArmUnkept.objects.create(count=1, **told)
+    assert arm_failures_forget() == 2

@@ -82,7 +82,7 @@ def test_a_bad_file_is_refused_with_its_line_and_nothing_is_stored(
 
 
 def test_an_unknown_project_is_said_with_the_known_ones(project: Project, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"unknown_project.*orchard"):
+    with pytest.raises(CommandError, match=r"There is no project .*known: .*orchard"):
         run(written(tmp_path, "Ada\n"), project="orchad")
 
 

@@ -52,7 +52,7 @@ def test_a_better_candidate_passes_with_its_numbers() -> None:
     assert failed(decision) == []
     assert decision.interval[0] > 0
     message = reason(decision, "quality").message
-    assert message.startswith("F1 0.750 -> 0.889 (+13.9 points, 95% interval +")
+    assert message.startswith("F1 0.750 -> 0.889 (+13.9 points, 95 % interval +")
     assert message.endswith("better than the champion.")
 
 

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from audit.services import SYSTEM
@@ -21,7 +23,7 @@ from inference.models import Evaluation, ModelVersion
 from inference.selectors import exams_shared
 from inference.services import deployment_set, version_register
 from ner.errors import BundleNotFinite
-from ner.gate import GateDecision
+from ner.gate import GateDecision, judge
 from ner.runtime import Recogniser, Recognition
 from ner.spans import Span
 from retraining.models import RetrainPolicy
@@ -112,6 +114,39 @@ def test_golden_texts_that_the_champion_knows_must_not_be_lost(
     assert (golden.passed, golden.value, golden.limit) == (False, 4, 1)
     exam = Evaluation.objects.get(kind="golden", version=champion)
     assert (exam.documents, exam.f1, exam.project) == (4, 1.0, project)
+
+
+def test_how_much_gold_may_be_lost_and_how_far_confidence_may_be_off_is_the_projects_own(
+    project: Project,
+    correct: Correct,
+    policy: RetrainPolicy,
+    ana: User,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for correction in correct(4):
+        gold_mark(correction=correction, user=ana)
+    correct(10, Stratum.RANDOM)
+    champion, candidate = version(project, tmp_path, Bramley="B-cultivar"), version(project, tmp_path)
+    training_set, asked = training_set_freeze(project=project), []
+
+    def spied(**told: Any) -> GateDecision:
+        asked.append(told["policy"])
+        return judge(**told)
+
+    monkeypatch.setattr("retraining.services.exams.judge", spied)
+    for changed, allowed in (({}, 1), ({"max_golden_lost": 1.0, "max_ece": 0.3}, 4), ({"max_ece": None}, 4)):
+        decision = candidate_judge(
+            champion=champion,
+            candidate=candidate,
+            training_set=training_set,
+            policy=policy_change(project=project, actor=SYSTEM, **changed),
+        )
+        assert next(one.limit for one in decision.reasons if one.code == "golden") == allowed
+    assert [one.max_ece for one in asked] == [0.1, 0.3, None]
+    for name in ("max_golden_lost", "max_ece"):
+        with pytest.raises(ValidationError):
+            policy_change(project=project, actor=SYSTEM, **{name: 1.1})
 
 
 def test_an_erased_golden_text_is_in_no_exam(project: Project, correct: Correct, ana: User) -> None:

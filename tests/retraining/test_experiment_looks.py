@@ -11,8 +11,8 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from audit.services import SYSTEM
 from feedback.models import Stratum
-from inference.models import ArmFailure
-from inference.selectors import champion_of, shares_in
+from inference.models import ArmFailure, ArmUnkept
+from inference.selectors import champion_of, deployment_of, shares_in
 from inference.services import api_key_create
 from inference.shares import BUCKETS, arm_of, bucket_of
 from ner.sequential import Sequential, sample_ratio_p
@@ -75,6 +75,55 @@ def test_a_loss_ends_it_and_the_champion_stays(lab: Lab) -> None:
     assert (experiment.outcome, experiment.winner) == (Experiment.Outcome.LOSS, None)
     assert experiment.ended_why.startswith("new-")
     assert champion_of(lab.project) == lab.champion
+    assert shares_in(lab.project) == {"champion": 100.0}
+
+
+def test_one_of_several_that_is_worse_goes_alone(lab: Lab) -> None:
+    experiment = lab.running(20.0, 20.0)
+    reviewed(lab, experiment, champion=0.2, challenger=0.45, challenger_2=0.18)
+    checked(experiment)
+    assert experiment.status == Experiment.Status.RUNNING
+    worse, other = (experiment.arms.get(slot=slot) for slot in ("challenger", "challenger-2"))
+    assert (worse.is_dropped, other.is_dropped) == (True, False)
+    assert worse.dropped_why.startswith(f"{worse.version} is worse: edit rate, difference +0.2")
+    assert deployment_of(lab.project, "challenger").version == lab.champion  # type: ignore[union-attr]
+    assert shares_in(lab.project) == {"champion": 60.0, "challenger": 20.0, "challenger-2": 20.0}
+    assert AuditEvent.objects.get(action="experiment.drop").data["version"] == str(worse.version)
+
+
+def test_the_others_go_on_as_if_nobody_had_gone(lab: Lab) -> None:
+    experiment = lab.running(33.0, 33.0)
+    reviewed(lab, experiment, 200, champion=0.2, challenger=0.45, challenger_2=0.18)
+    experiments_check()
+    before = look(experiment).comparisons["challenger-2"]
+    first = experiment.looks.get()
+    # What the champion answers in the place of the one that went is nobody's.
+    lab.review(lab.answers(experiment, "challenger", 200), edited=0.0)
+    assert set(look(experiment).arms) == {"champion", "challenger-2"}
+    after = look(experiment).comparisons["challenger-2"]
+    # The database adds up in any order.
+    assert (after.low, after.high) == pytest.approx((before.low, before.high))
+    experiments_check(now=timezone.now() + timedelta(hours=1))
+    second = experiment.looks.last()
+    assert second is not None
+    assert second.arms["challenger"] == first.arms["challenger"]
+    assert second.comparisons["challenger"] == first.comparisons["challenger"]
+    assert second.reviews == first.reviews
+    reviewed(lab, experiment, 200, champion=0.2, challenger_2=0.02)
+    experiments_check(now=timezone.now() + timedelta(hours=2))
+    experiment.refresh_from_db()
+    assert experiment.winner == experiment.arms.get(slot="challenger-2").version
+    assert shares_in(lab.project) == {"champion": 100.0}
+
+
+def test_when_the_last_one_is_worse_too_it_ends(lab: Lab) -> None:
+    experiment = lab.running(20.0, 20.0)
+    reviewed(lab, experiment, 200, champion=0.1, challenger=0.4, challenger_2=0.12)
+    assert checked(experiment).status == Experiment.Status.RUNNING
+    reviewed(lab, experiment, 200, champion=0.1, challenger_2=0.5)
+    experiments_check(now=timezone.now() + timedelta(hours=2))
+    experiment.refresh_from_db()
+    assert experiment.outcome == Experiment.Outcome.LOSS
     assert shares_in(lab.project) == {"champion": 100.0}
 
 
@@ -185,7 +234,7 @@ def test_every_metric_of_an_arm_has_its_interval(lab: Lab) -> None:
     version = experiment.arms.get(slot="challenger").version
     for kind, count in (("unsound", 2), ("left_alone", 4), ("refused", 50)):
         ArmFailure.objects.create(
-            project=lab.project, version=version, slot="challenger", kind=kind, count=count
+            project=lab.project, version=version, slot="challenger", kind=kind, count=count, dealt=True
         )
     arm = look(experiment).arms["challenger"]
     assert (arm.answers, arm.reviews, arm.ratings) == (300, 200, 50)
@@ -210,6 +259,22 @@ def test_every_metric_of_an_arm_has_its_interval(lab: Lab) -> None:
     assert arm.p50_ms is not None
     assert arm.p50_ms.value == pytest.approx(150.5)
     assert arm.seconds_per_answer == pytest.approx((200 * 100.5 + 100 * 250) / 300 / 1000, abs=1e-5)
+
+
+def test_answers_that_were_not_kept_are_owed_too(lab: Lab) -> None:
+    experiment = lab.running()
+    lab.answers(experiment, "challenger", 100)
+    turn = {"project": lab.project, "version": experiment.arms.get(slot="challenger").version}
+    turn["slot"] = "challenger"
+    ArmFailure.objects.create(**turn, kind="unsound", count=10, dealt=True)
+    ArmUnkept.objects.create(**turn, count=890, dealt=True)
+    # Of who named the slot nothing else is counted either.
+    ArmFailure.objects.create(**turn, kind="unsound", count=500)
+    ArmUnkept.objects.create(**turn, count=500)
+    arm = look(experiment).arms["challenger"]
+    assert arm.error_rate is not None
+    assert arm.error_rate.value == pytest.approx(10 / 1000)
+    assert arm.answers == 100
 
 
 def test_reviews_of_one_subject_are_not_taken_for_many(lab: Lab) -> None:
@@ -250,7 +315,7 @@ def test_the_stop_rules(lab: Lab, low: float, high: float, outcome: str | None) 
     experiment = lab.running()
     middle = Sequential((low + high) / 2, low, high, 0.5)
     measured = Measured(arms={}, comparisons={"challenger": middle})
-    ending = decide(experiment, list(experiment.arms.all()), measured, now=timezone.now())
+    ending = decide(experiment, list(experiment.arms.all()), measured, now=timezone.now()).ending
     assert (ending.outcome if ending else None) == outcome
 
 

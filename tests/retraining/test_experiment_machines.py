@@ -81,6 +81,19 @@ def test_a_look_is_told_with_its_intervals(api: Api, lab: Lab) -> None:
     assert low < value < high
 
 
+def test_one_that_went_alone_is_told(api: Api, lab: Lab) -> None:
+    experiment = lab.running(33.0, 33.0)
+    for slot, rate in (("champion", 0.2), ("challenger", 0.5), ("challenger-2", 0.2)):
+        lab.review(lab.answers(experiment, slot, 200), edited=rate)
+    experiments_check()
+    told = api(f"/{experiment.pk}").json()
+    assert told["status"] == "running"
+    assert [arm["dropped_at"] is not None for arm in told["arms"]] == [False, True, False]
+    said = StringIO()
+    call_command("experiment_status", project=lab.project.slug, stdout=said)
+    assert "worse: the champion answers its callers" in said.getvalue()
+
+
 def test_how_long_it_would_take_is_told_before(api: Api, lab: Lab) -> None:
     told = api("/estimate", asked(lab)).json()
     assert told["total"] == 4 * told["per_arm"]
@@ -90,7 +103,7 @@ def test_how_long_it_would_take_is_told_before(api: Api, lab: Lab) -> None:
 
 def test_stopping_needs_its_reason(api: Api, lab: Lab) -> None:
     experiment = lab.running()
-    assert api(f"/{experiment.pk}/stop", {}).json()["code"] == "required"
+    assert api(f"/{experiment.pk}/stop", {}).json()["code"] == "reason_required"
     assert api(f"/{experiment.pk}/stop", {"reason": " "}).json()["code"] == "reason_required"
     assert api(f"/{experiment.pk}/stop", {"reason": "enough"}).json()["outcome"] == "stopped"
 

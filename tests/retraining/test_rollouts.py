@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from audit.models import AuditEvent
 from corpus.models import Project
-from inference.models import ArmFailure, Deployment, ModelVersion
+from inference.models import ArmFailure, ArmUnkept, Deployment, ModelVersion
 from inference.selectors import shares_in
 from inference.services import (
     deployment_clear,
@@ -129,6 +130,39 @@ def test_answers_that_it_owed_take_it_back(project: Project, old: ModelVersion, 
     rollout = looked(rollout)
     assert rollout.status == Status.ROLLED_BACK
     assert "100 % of the answers failed (4 of 4" in rollout.outcome
+
+
+def test_answers_that_were_not_kept_were_owed_too(
+    project: Project, old: ModelVersion, new: ModelVersion
+) -> None:
+    rollout = begun(project, new, steps=[5, 100])
+    turn: dict[str, Any] = {"project": project, "version": new, "slot": "challenger"}
+    ArmUnkept.objects.create(**turn, count=996)
+    ArmFailure.objects.create(**turn, kind="unsound", count=4)
+    rollout = looked(rollout)
+    assert rollout.status == Status.ACTIVE
+    [found] = [one for one in rollout.findings if one["code"] == "error_rate"]
+    assert (found["value"], found["samples"]) == (0.004, 1000)
+    assert "4 of 100 answers" in rollout.waits_for, "of those not kept nothing else is known"
+
+
+def test_failures_are_held_against_the_answers_of_their_own_time(
+    project: Project, old: ModelVersion, new: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retraining.arms.MOST", 50)
+    rollout = begun(project, new, steps=[5, 100])
+    answers_make(project, new, "challenger", 90)
+    ArmFailure.objects.create(
+        project=project,
+        version=new,
+        slot="challenger",
+        kind="unsound",
+        count=9,
+        at=timezone.now() - timedelta(minutes=2),
+    )
+    rollout = looked(rollout)
+    [found] = [one for one in rollout.findings if one["code"] == "error_rate"]
+    assert (found["value"], found["samples"]) == (0.0, 50)
 
 
 def test_a_bundle_that_a_process_refused_takes_it_back(

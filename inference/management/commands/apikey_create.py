@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.services import SYSTEM
+from corpus.console import project_named
 from corpus.errors import DomainError
-from corpus.models import Project
 from inference.models import ApiKey
 from inference.services import api_key_create
 
@@ -34,9 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--rate", type=int, default=1000, help="texts an hour (default: %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"There is no project {options['project']}.")
+        project = project_named(options["project"])
         if options["rate"] < 1:
             raise CommandError("--rate must be at least 1.")
         try:

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.services import SYSTEM
+from corpus.console import project_named
 from corpus.errors import DomainError
 from corpus.models import Project
 from inference.models import Deployment
@@ -36,9 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="", help="kept in the audit log")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project = Project.objects.filter(slug=options["project"]).first()
-        if project is None:
-            raise CommandError(f"There is no project {options['project']}.")
+        project = project_named(options["project"])
         slot, name, share, clear = (options[key] for key in ("slot", "model", "share", "clear"))
         is_changed = name is not None or share is not None
         if slot is None and (is_changed or clear):

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from corpus.console import project_named
 from corpus.models import Project
 from labeling.services.tallies import tallies_check, tallies_repair
 
@@ -18,11 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("--repair", action="store_true", help="write what was counted")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        projects = Project.objects.order_by("slug")
-        if options["project"]:
-            projects = projects.filter(slug=options["project"])
-            if not projects:
-                raise CommandError(f"There is no project {options['project']}.")
+        slug = options["project"]
+        projects = [project_named(slug)] if slug else list(Project.objects.order_by("slug"))
         wrong = 0
         for project in projects:
             found = tallies_repair(project=project) if options["repair"] else tallies_check(project=project)

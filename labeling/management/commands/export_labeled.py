@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.dateparse import parse_datetime
 
+from corpus.console import project_named
 from corpus.errors import DomainError
 from feedback.models import Stratum
-from labeling.management.commands.import_labeled import project_named
 from labeling.management.progress import Progress
 from labeling.models import JobStatus
 from labeling.options import ExportOptions, export_formats, options_read

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from corpus.console import project_named
 from corpus.errors import DomainError
 from corpus.models import Project
 from labeling.management.progress import Progress
@@ -126,12 +127,3 @@ def _map(name: str, path: Path | None) -> Any:
         raise CommandError(f"unreadable_file: {error.strerror}: {path}") from error
     except ValueError as error:
         raise CommandError(f"invalid_{name}: {path} is not JSON: {error}") from error
-
-
-def project_named(slug: str) -> Project:
-    """The project of a command's --project."""
-    project = Project.objects.filter(slug=slug).first()
-    if project is None:
-        known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)) or "none yet"
-        raise CommandError(f"unknown_project: there is no project {slug!r} (known: {known})")
-    return project

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from corpus.console import project_named
 from corpus.errors import DomainError
 from inference.selectors import deployment_of
 from ner.errors import NerError
-from retraining.management.console import project_named
 from retraining.selectors import drift_newest
 from retraining.services import drift_measure
 from retraining.services.drift import FEWEST_TEXTS

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from audit.services import SYSTEM
+from corpus.console import refusals_told
 from inference.selectors import version_named
-from retraining.management.console import refusals_told
 from retraining.management.experiments import experiment_arguments, experiment_meant, experiment_tell
 from retraining.services import experiment_conclude
 

@@ -7,11 +7,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.services import SYSTEM
+from corpus.console import project_named, refusals_told
 from inference.models import Division, ModelVersion
 from inference.selectors import version_named
 from retraining.experiment_estimates import experiment_estimate
 from retraining.experiment_words import estimate_words
-from retraining.management.console import project_named, refusals_told
 from retraining.management.experiments import experiment_tell
 from retraining.models import Experiment
 from retraining.services import experiment_create

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from audit.services import SYSTEM
-from retraining.management.console import refusals_told
+from corpus.console import refusals_told
 from retraining.management.experiments import experiment_arguments, experiment_meant, experiment_tell
 from retraining.services import experiment_start
 

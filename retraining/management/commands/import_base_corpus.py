@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.services import SYSTEM
+from corpus.console import project_named
 from corpus.errors import DomainError
 from ner.errors import NerError
 from ner.formats import FORMATS, read_examples
-from retraining.management.console import project_named
 from retraining.services import base_corpus_import
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from corpus.console import project_named
 from corpus.models import Project
 from inference.models import ModelVersion
 from retraining.lineage import COUNTED, Answers, Lessons, Step, lineage_of
-from retraining.management.console import project_named
 
 
 class Command(BaseCommand):

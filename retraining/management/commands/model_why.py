@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from retraining.management.console import project_named
+from corpus.console import project_named
 from retraining.why import why_serving
 
 

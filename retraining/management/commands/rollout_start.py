@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from audit.services import SYSTEM
+from corpus.console import project_named, refusals_told
 from inference.selectors import version_named
-from retraining.management.console import project_named, refusals_told
 from retraining.management.rollouts import RolloutCommand
 from retraining.services import rollout_start
 

@@ -1,4 +1,4 @@
-"""What all commands about learning and traffic share: which project is meant, and refusals in a terminal."""
+"""What the commands of all apps share: which project is meant, and refusals in a terminal."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from corpus.models import Project
 
 
 def project_named(slug: str) -> Project:
-    """A project by its slug."""
+    """A project by its slug; where there is none, the error names those that there are."""
     project = Project.objects.filter(slug=slug).first()
     if project is None:
-        raise CommandError(f"There is no project {slug}.")
+        known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)) or "none yet"
+        raise CommandError(f"There is no project {slug} (known: {known}).")
     return project
 
 
