@@ -16,6 +16,7 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from audit.services import SYSTEM, event_record
 from corpus.models import Project
+from corpus.services import LabelDraft, project_create
 from inference.errors import ReasonRequired
 from tests.webhooks.mailserver import MailServer, mailing
 from tests.webhooks.receiver import Receiver
@@ -191,6 +192,7 @@ def test_without_an_address_of_our_own_there_are_no_links(
     events_take(webhook=channel)
     tell(channel)
     assert "http" not in server.texts[0]
+    assert "/admin/" not in server.texts[0]
 
 
 def test_every_event_for_people_has_its_sentence(channel: Webhook, happens: Callable[..., None]) -> None:
@@ -326,6 +328,7 @@ def test_a_flood_is_counted_and_none_is_left_out(
     assert [len(events) for events in said(channel)] == [STEP, 3]
     tell(channel)
     assert f"And {STEP - MOST_LINES} more events." in server.texts[0]
+    assert server.texts[0].count("went on") == MOST_LINES
 
 
 def test_a_cursor_that_was_set_back_repeats_nothing(channel: Webhook, happens: Callable[..., None]) -> None:
@@ -411,6 +414,19 @@ def test_a_change_that_was_called_off_keeps_nobody_quiet(
     assert not channel.deliveries.get().data["summary"]
 
 
+def test_neither_a_change_to_come_nor_another_projects_keeps_anybody_quiet(
+    channel: Webhook, project: Project, happens: Callable[..., None]
+) -> None:
+    other = project_create(slug="other", name="Other", labels=[LabelDraft(name="per")], actor=SYSTEM)
+    for whose, begins in ((project, later(3600)), (other, timezone.now())):
+        planned_change_create(
+            project=whose, begins_at=begins, ends_at=begins + timedelta(hours=2), reason="x", actor=SYSTEM
+        )
+    happens("rollout.advance")
+    assert events_take(webhook=channel, now=later()) == 1
+    assert not channel.deliveries.get().data["summary"]
+
+
 def test_systems_are_told_as_ever(
     webhook: Webhook, planned: PlannedChange, happens: Callable[..., None]
 ) -> None:
@@ -461,6 +477,44 @@ def test_a_channel_that_makes_no_sense_is_not_made(
     with pytest.raises(refusal):
         make(**changed)
     assert not Webhook.objects.exists()
+
+
+def test_a_channel_tells_what_happens_from_now_on_in_its_own_project(
+    server: MailServer, make: Callable[..., Webhook], happens: Callable[..., None]
+) -> None:
+    happens("rollout.advance", "rollout.roll_back")
+    channel = make()
+    other = project_create(slug="other", name="Other", labels=[LabelDraft(name="per")], actor=SYSTEM)
+    happens("drift.found")
+    subject, data = EVENTS["rollout.roll_back"]
+    for _ in range(9):
+        event_record(action="rollout.roll_back", actor=SYSTEM, subject=subject, chain=other.slug, data=data)
+    assert events_take(webhook=channel, now=later()) == 1
+    assert said(channel) == [["drift.detected"]]
+
+
+def test_a_channel_with_a_new_address_is_not_blamed_for_the_old_one_and_both_are_written_down(
+    channel: Webhook,
+) -> None:
+    Webhook.objects.update(failing_since=timezone.now(), paused_until=later())
+    told: dict[str, Any] = {"name": "on call", "language": "en", "kinds": channel.kinds, "actor": SYSTEM}
+    assert channel_change(channel=channel, url="ada@example.org,bob@example.org", **told).failing_since
+    changed = channel_change(channel=channel, url="mia@example.org", **told)
+    assert (changed.failing_since, changed.paused_until) == (None, None)
+    acts = AuditEvent.objects.filter(action__startswith="channel.").order_by("number")
+    assert list(acts.values_list("action", flat=True)) == ["channel.create", *["channel.change"] * 2]
+
+
+def test_a_channel_is_not_led_into_our_own_network_by_a_change(
+    make: Callable[..., Webhook], may_reach: Callable[..., None], receiver: Receiver
+) -> None:
+    may_reach(receiver.port)
+    chat = make("slack", receiver.url)
+    told: dict[str, Any] = {"name": "chat", "language": "en", "kinds": chat.kinds, "actor": SYSTEM}
+    with pytest.raises(AddressRefused):
+        channel_change(channel=chat, url=f"http://10.0.0.1:{receiver.port}/services/x", **told)
+    chat.refresh_from_db()
+    assert chat.url == receiver.url
 
 
 def test_nobody_is_mailed_without_a_mail_server(make: Callable[..., Webhook]) -> None:
