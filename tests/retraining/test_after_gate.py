@@ -16,8 +16,16 @@ from audit.services import SYSTEM
 from corpus.models import Project
 from inference.models import Deployment, ModelVersion
 from inference.services import deployment_set, version_register
+from retraining.errors import GateNotPassed
 from retraining.models import Rollout, TrainingRun
-from retraining.services import execution, policy_change, rollout_policy_change, run_execute, run_queue
+from retraining.services import (
+    execution,
+    policy_change,
+    rollout_policy_change,
+    rollout_start,
+    run_execute,
+    run_queue,
+)
 from tests.bundles import WORDS, tiny_bundle
 from tests.retraining.conftest import Correct
 from tests.retraining.test_candidate_promote import PASSED, REFUSED
@@ -79,6 +87,18 @@ def test_a_refused_one_stays_on_the_shelf_with_its_reasons(
     assert slots(queued.candidate) == []
     assert queued.verdict is not None
     assert "Label pest fell." in [reason["message"] for reason in queued.verdict["reasons"]]
+
+
+def test_nobody_rolls_out_by_hand_what_the_gate_refused(
+    queued: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged(monkeypatch, REFUSED)
+    run_execute(run_id=queued.pk)
+    queued.refresh_from_db()
+    assert queued.candidate is not None
+    with pytest.raises(GateNotPassed):
+        rollout_start(project=queued.project, version=queued.candidate, actor=SYSTEM, reason="I like it")
+    assert not Rollout.objects.exists()
 
 
 def test_where_callers_are_moved_already_the_run_ends_and_says_so(queued: TrainingRun) -> None:
