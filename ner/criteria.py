@@ -159,10 +159,15 @@ def unsure(limit: float, windows: Sequence[tuple[Share, Share]], *, must_compare
     return Finding("low_confidence", state, words, mine.value - theirs.value, limit, mine.whole)
 
 
-def labels(limit: float, windows: Sequence[tuple[float, float, int]]) -> Finding:
-    """Does it label differently? In each window: how far, how much of it is chance, of how many texts."""
+def labels(limit: float, windows: Sequence[tuple[float, float, int]], *, expected: float = 0.0) -> Finding:
+    """Does it label differently? In each window: how far, how much of it is chance, of how many texts.
+
+    `expected` is how differently it labels where that was found to be no fault, and comes on top: a candidate
+    that leaves out what the champion finds wrongly must not be taken back for it.
+    """
     index, chance, count = windows[0]
-    most = Number(limit, "g")
+    limit += expected
+    most = Number(limit, ".3g")
     state, why = State.MET, _("at most {most}", most=most)
     if index > limit:
         state, why = State.WAITING, _("above {most}, but that may be chance", most=most)
@@ -173,11 +178,16 @@ def labels(limit: float, windows: Sequence[tuple[float, float, int]]) -> Finding
             if is_now:
                 why = _("{why}, in the last minute", why=why)
             break
-    words = _(
-        "the mix of labels differs from the champion's by {index} ({why})",
-        index=Number(index, ".2f"),
-        why=why,
-    )
+    facts: Facts = {"index": Number(index, ".2f"), "why": why}
+    if expected:
+        words = _(
+            "the mix of labels differs from the champion's by {index} ({why}; "
+            "by {expected} in an exam in which it did no worse)",
+            expected=Number(expected, ".2f"),
+            **facts,
+        )
+    else:
+        words = _("the mix of labels differs from the champion's by {index} ({why})", **facts)
     return Finding("label_drift", state, words, index, limit, count)
 
 

@@ -6,6 +6,7 @@ that is slow while the champion is slow, too, is not taken back for it: the mach
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from ner import criteria
 from ner.certainty import chi_square_high
 from ner.criteria import Finding, State
 from ner.drift import psi
+from ner.evaluate import DocumentCounts
 from ner.intervals import Share
 from ner.said import joined
 from ner.sequential import Sample
@@ -94,6 +96,9 @@ class Seen:
     candidate_now: Arm
     champion_now: Arm
     window_seconds: float
+    drift_expected: float = 0.0
+    """How differently both label the texts of an exam in which the candidate did no worse."""
+
     edits: Sample = field(default=Sample(0, 0.0, 0.0))
     champion_edits: Sample = field(default=Sample(0, 0.0, 0.0))
 
@@ -207,6 +212,15 @@ def label_drift(mine: Arm, theirs: Arm) -> tuple[float, float]:
     return index, chi_square_high(len(names) - 1) * (1 / mine.labelled + 1 / theirs.labelled)
 
 
+def exam_arm(documents: Sequence[DocumentCounts]) -> Arm:
+    """What a version answered in an exam, from (tp, fp, fn) by label of each text."""
+    labels: Counter[str] = Counter()
+    for counts in documents:
+        found = {label: tp + fp for label, (tp, fp, _) in counts.items() if tp + fp}
+        labels.update(found or {NOTHING: 1})
+    return Arm(answers=len(documents), labels=labels, labelled=len(documents))
+
+
 def agreement_asked(plan: Plan, seen: ShadowSeen) -> float:
     """How far both must agree: less where the exams say that two such versions cannot agree that far.
 
@@ -237,7 +251,9 @@ def _serving(plan: Plan, seen: Seen, *, must_compare: bool) -> list[Finding]:
         criteria.rate("p99_ms", _P99, shares("very_slow"), plan.max_p99_ms, seen.candidate.p99_ms),
         criteria.unsure(plan.max_low_confidence_rise, shares("unsure"), must_compare=must_compare),
         criteria.labels(
-            plan.max_label_drift, [(*label_drift(mine, theirs), mine.labelled) for mine, theirs in pairs]
+            plan.max_label_drift,
+            [(*label_drift(mine, theirs), mine.labelled) for mine, theirs in pairs],
+            expected=seen.drift_expected,
         ),
     ]
     refused = seen.candidate.refused or seen.candidate_now.refused

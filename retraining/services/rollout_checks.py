@@ -17,15 +17,18 @@ from corpus.errors import DomainError
 from corpus.models import Project
 from inference.errors import BundleBroken, DeploymentMoved, ModelUnusable
 from inference.models import Deployment, ShadowTest
-from inference.selectors import exams_newest
+from inference.selectors import exams_newest, exams_shared
+from ner.evaluate import EvalReport
 from ner.rollout import (
     Judgement,
     Plan,
     Seen,
     ShadowSeen,
+    exam_arm,
     judge_shadow,
     judge_share,
     judge_watch,
+    label_drift,
 )
 from ner.said import Number
 from ner.said import Said as _
@@ -174,11 +177,21 @@ def _seen(rollout: Rollout, plan: Plan, now: datetime, slot: str, champion: Plac
         if before.until is None
         else past,
         window_seconds=(now - recent).total_seconds(),
+        drift_expected=_drift_expected(rollout),
         edits=edits_sampled(project=rollout.project, version=rollout.version, since=rollout.started_at),
         champion_edits=edits_sampled(
             project=rollout.project, version=rollout.champion, since=rollout.started_at
         ),
     )
+
+
+def _drift_expected(rollout: Rollout) -> float:
+    sat = exams_shared(project=rollout.project, first=rollout.champion, second=rollout.version)
+    if sat is None or sat[1].f1 < sat[0].f1:
+        return 0.0
+    champion, candidate = (exam_arm(EvalReport.from_json(exam.report).documents) for exam in sat)
+    # Of the same texts, so none of it is chance.
+    return label_drift(candidate, champion)[0]
 
 
 def _shadow_seen(rollout: Rollout, plan: Plan, now: datetime) -> ShadowSeen:

@@ -22,6 +22,7 @@ from ner.rollout import (
     ShadowSeen,
     State,
     agreement_asked,
+    exam_arm,
     judge_shadow,
     judge_share,
     judge_watch,
@@ -106,6 +107,19 @@ def test_what_is_surely_worse_takes_it_back(worse: dict[str, Any], code: str) ->
     judgement = judge_share(PLAN, seen(replace(GOOD, **worse)))
     assert [one.code for one in judgement.broken] == [code]
     assert judgement.why_back
+
+
+def test_what_it_labels_differently_for_good_reason_does_not_take_it_back() -> None:
+    """The champion finds organisations where there are none."""
+    without = replace(GOOD, labels={"per": 300, "geo": 200, "org": 4, NOTHING: 196})
+    assert [one.code for one in judge_share(PLAN, seen(without)).broken] == ["label_drift"]
+
+    in_exam = exam_arm([{"per": (1, 0, 0), "geo": (0, 0, 1)}, {"org": (0, 0, 1)}])
+    assert (in_exam.labels, in_exam.labelled) == ({"per": 1, NOTHING: 1}, 2)
+    found_more = replace(seen(without), drift_expected=label_drift(without, GOOD)[0])
+    judgement = judge_share(PLAN, found_more)
+    assert judgement.is_met
+    assert "in an exam in which it did no worse" in found(judgement, "label_drift").words
 
 
 def test_a_bad_minute_is_not_hidden_by_good_hours() -> None:

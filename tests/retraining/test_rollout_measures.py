@@ -13,7 +13,15 @@ from audit.services import SYSTEM
 from corpus.models import Project
 from corpus.services import LabelDraft, project_create
 from feedback.models import Correction, Stratum
-from inference.models import ArmFailure, Deployment, ModelVersion, Prediction, ShadowComparison, ShadowTest
+from inference.models import (
+    ArmFailure,
+    Deployment,
+    Evaluation,
+    ModelVersion,
+    Prediction,
+    ShadowComparison,
+    ShadowTest,
+)
 from inference.services import api_key_create, deployment_set, version_register
 from retraining import arms
 from retraining.arms import Place, Span, arm_counted, edits_sampled
@@ -92,6 +100,36 @@ def test_it_is_held_to_what_the_champion_answers_in_the_same_step(
     answers_make(project, old, "champion", 40, at=ago(3))
     answers_make(project, new, "challenger", 150, at=ago(3), uncertainty=0.9)
     assert broken(looked(rollout)) == ["low_confidence"]
+
+
+def examined(version: ModelVersion, f1: float, *found: str) -> None:
+    """An exam of a hundred texts, in which it found these labels again and again."""
+    documents = [{label: [1, 0, 0]} if (label := found[n % len(found)]) else {} for n in range(100)]
+    scores = {"precision": f1, "recall": f1, "f1": f1, "support": 100, "tp": 0, "fp": 0, "fn": 0}
+    report = {"micro": scores, "labels": {}, "errors": {}, "documents": documents, "uncertainties": [0.1]}
+    Evaluation.objects.create(
+        version=version,
+        project=version.project,
+        kind="test",
+        set_fingerprint="the same texts",
+        documents=100,
+        precision=f1,
+        recall=f1,
+        f1=f1,
+        report=report,
+    )
+
+
+@pytest.mark.parametrize(("f1", "taken_back_for"), [(0.9, []), (0.7, ["label_drift"])])
+def test_a_better_version_may_label_callers_texts_as_differently_as_those_of_its_exam(
+    project: Project, old: ModelVersion, new: ModelVersion, f1: float, taken_back_for: list[str]
+) -> None:
+    examined(old, 0.8, "per", "per", "geo", "")
+    examined(new, f1, "per")
+    rollout = begun(project, new, steps=[5, 100])
+    answers_make(project, old, "champion", 400)
+    answers_make(project, new, "challenger", 150, label="per")
+    assert broken(looked(rollout)) == taken_back_for
 
 
 @pytest.mark.parametrize(
