@@ -24,6 +24,7 @@ class EventKind(models.TextChoices):
     JUDGED = "gate.judged", _("The gate judged a candidate")
     ROLLOUT_STEP = "rollout.step", _("A rollout went on, waits or ended")
     ROLLED_BACK = "rollout.rolled_back", _("A rollout was taken back")
+    ARM_DROPPED = "experiment.arm_dropped", _("An experiment went on without a version that was worse")
     EXPERIMENT_ENDED = "experiment.ended", _("An experiment ended")
     DRIFTED = "drift.detected", _("Texts drifted from those of the training")
 

@@ -177,6 +177,11 @@ def _taken_back(data: Data) -> str:
     )
 
 
+def _dropped(data: Data) -> str:
+    words = _("Experiment {number} goes on without {version}, which is worse than the champion.")
+    return words.format(number=data.get("experiment"), version=data.get("version"))
+
+
 def _concluded(data: Data) -> str:
     words = {
         "win": _("Experiment {number} ended: {winner} is better."),
@@ -205,6 +210,10 @@ SAID: dict[EventKind, tuple[Callable[[Data], str], Callable[[Data], tuple[str, A
     EventKind.JUDGED: (_judged, lambda data: ("retraining_trainingrun_change", data["run"])),
     EventKind.ROLLOUT_STEP: (_stepped, lambda data: ("retraining_rollout_change", data["rollout"])),
     EventKind.ROLLED_BACK: (_taken_back, lambda data: ("retraining_rollout_change", data["rollout"])),
+    EventKind.ARM_DROPPED: (
+        _dropped,
+        lambda data: ("retraining_experiment_change", data["experiment"]),
+    ),
     EventKind.EXPERIMENT_ENDED: (
         _concluded,
         lambda data: ("retraining_experiment_change", data["experiment"]),

@@ -66,6 +66,13 @@ def _taken_back(event: AuditEvent) -> Data:
     }
 
 
+def _dropped(event: AuditEvent) -> Data:
+    return {
+        "experiment": int(_id_in(event.subject)),
+        **{name: event.data.get(name) for name in ("version", "slot", "share")},
+    }
+
+
 def _concluded(event: AuditEvent) -> Data:
     return {
         "experiment": int(_id_in(event.subject)),
@@ -95,6 +102,7 @@ TOLD: dict[str, tuple[EventKind, Callable[[AuditEvent], Data | None]]] = {
         for change in ("start", "advance", "ask", "pause", "resume", "stop", "finish")
     },
     "rollout.roll_back": (EventKind.ROLLED_BACK, _taken_back),
+    "experiment.drop": (EventKind.ARM_DROPPED, _dropped),
     "experiment.end": (EventKind.EXPERIMENT_ENDED, _concluded),
     "drift.found": (EventKind.DRIFTED, _drifted),
 }

@@ -107,6 +107,10 @@ EVENTS: dict[str, tuple[str, dict[str, Any]]] = {
         "inference.deployment:1",
         {"from": "orchard@2", "to": "orchard@1", "generation": 3, "slot": "champion"},
     ),
+    "experiment.drop": (
+        "retraining.experiment:4",
+        {"version": "orchard@3", "slot": "challenger-2", "share": 25.0},
+    ),
     "experiment.end": ("retraining.experiment:4", {"outcome": "win", "winner": "orchard@2"}),
     "drift.found": (
         "retraining.driftreport:5",

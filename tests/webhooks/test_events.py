@@ -172,6 +172,11 @@ def test_what_becomes_of_a_candidate_is_told_in_ids_and_numbers(webhook: Webhook
             ("rollout.approve", "retraining.rollout:3", rollout | {"share": 5.0}),
             ("rollout.advance", "retraining.rollout:3", rollout | {"share": 10.0, "next_share": 25.0}),
             ("rollout.roll_back", "retraining.rollout:3", rollout | {"share": 0.0, "findings": [fine, p95]}),
+            (
+                "experiment.drop",
+                "retraining.experiment:4",
+                {"version": "orchard@3", "slot": "challenger-2", "share": 25.0},
+            ),
             ("experiment.end", "retraining.experiment:4", {"outcome": "win", "winner": "orchard@2"}),
             (
                 "drift.found",
@@ -208,6 +213,10 @@ def test_what_becomes_of_a_candidate_is_told_in_ids_and_numbers(webhook: Webhook
                     "share_before": 5.0,
                     "broken": [{"code": "p95_ms", "value": 0.2, "limit": 0.05}],
                 },
+            ),
+            (
+                "experiment.arm_dropped",
+                {"experiment": 4, "version": "orchard@3", "slot": "challenger-2", "share": 25.0},
             ),
             ("experiment.ended", {"experiment": 4, "outcome": "win", "winner": "orchard@2"}),
             (
