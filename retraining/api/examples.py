@@ -27,8 +27,14 @@ def _told(**changed: Any) -> dict[str, Any]:
         "max_days": 28,
         "promotes_winner": False,
         "arms": [
-            {"slot": "champion", "version": "flagship@1", "share": 50.0, "measured": {}},
-            {"slot": "challenger", "version": "flagship@2", "share": 50.0, "measured": {}},
+            {"slot": "champion", "version": "flagship@1", "share": 50.0, "dropped_at": None, "measured": {}},
+            {
+                "slot": "challenger",
+                "version": "flagship@2",
+                "share": 50.0,
+                "dropped_at": None,
+                "measured": {},
+            },
         ],
         "comparisons": [],
         "reviews": 0,

@@ -85,7 +85,7 @@ def test_from_the_first_test_to_a_dead_letter_sent_again(
     looked_at(office, "list")
     page.locator("a", has_text=re.compile("^1$")).click()
     looked_at(office, "deliveries")
-    page.locator("#result_list").get_by_role("link", name="A test").click()
+    page.locator("#result_list").get_by_role("link", name="webhook.test").click()
     receiver.answer = 204
     page.get_by_role("button", name="Send again").click()
     page.get_by_text("for another day").wait_for()
