@@ -86,7 +86,7 @@ def edits_sampled(*, project: Project, version: ModelVersion, since: datetime) -
         prediction__version=version,
         prediction__slot__in=(Deployment.Slot.CHALLENGER, Deployment.Slot.CHAMPION),
         prediction__created_at__gte=since,
-        created_at__gte=since,
+        created_at__gte=since,  # no review is older than its answer: for the index
     )
     newest = judging(reviewed).order_by("-created_at", "-id")[:MOST_REVIEWED]
     rows = list(

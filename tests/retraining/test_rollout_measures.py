@@ -250,6 +250,9 @@ def test_only_first_reviews_of_answers_that_were_drawn_at_random_count(lab: Lab)
     again.save(force_insert=True)
     sample = edits_sampled(project=lab.project, version=rollout.version, since=rollout.started_at)
     assert (sample.count, sample.mean) == (3, 0.0)
+    # Whoever else uses that version reviews for themselves.
+    other = project_create(slug="other", name="Other", labels=[LabelDraft(name="per")], actor=SYSTEM)
+    assert edits_sampled(project=other, version=rollout.version, since=rollout.started_at).count == 0
 
 
 # --- What cannot be measured -------------------------------------------------------------------------
