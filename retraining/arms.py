@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from corpus.models import Project
 from feedback.models import Correction, SpanDecision, Stratum
@@ -58,11 +58,20 @@ def arm_counted(*, place: Place, during: Span, plan: Plan) -> Arm:
     if answers == MOST:
         # What leaves no row is counted over the time of the answers that were read, not over all of it.
         during = Span(oldest, during.until)
-    counted = _counted(place, during)
+    turns: dict[str, Any] = {
+        "project": place.project,
+        "version": place.version,
+        "slot": place.slot,
+        "at__gte": during.since,
+    }
+    if during.until is not None:
+        turns["at__lt"] = during.until
+    missed, unkept = rowless_counted(**turns)
+    refused = ArmFailure.objects.filter(**turns, kind=ArmFailure.Kind.REFUSED).first()
     return Arm(
         answers=answers,
-        failures=counted["missed"],
-        unkept=counted["unkept"],
+        failures=missed,
+        unkept=unkept,
         slow=slow,
         very_slow=very_slow,
         unsure=unsure,
@@ -71,7 +80,7 @@ def arm_counted(*, place: Place, during: Span, plan: Plan) -> Arm:
         p99_ms=p99,
         labels={name: count for name, count in json.loads(labels or "{}").items() if count},
         labelled=labelled,
-        refused=counted["refused"],
+        refused=refused.reason if refused else "",
     )
 
 
@@ -112,16 +121,15 @@ def shadow_slow(*, test: ShadowTest, plan: Plan) -> tuple[int, int, int]:
     return counted["slow"], counted["very_slow"], counted["timed"]
 
 
-def _counted(place: Place, during: Span) -> dict[str, Any]:
-    """What leaves no row: answers missed, and answers not kept."""
-    when = {"project": place.project, "version": place.version, "slot": place.slot, "at__gte": during.since}
-    if during.until is not None:
-        when["at__lt"] = during.until
-    rows = ArmFailure.objects.filter(**when)
-    missed = rows.exclude(kind=ArmFailure.Kind.REFUSED).aggregate(count=Sum("count"))["count"]
-    unkept = ArmUnkept.objects.filter(**when).aggregate(count=Sum("count"))["count"]
-    refused = rows.filter(kind=ArmFailure.Kind.REFUSED).first()
-    return {"missed": missed or 0, "unkept": unkept or 0, "refused": refused.reason if refused else ""}
+def rowless_counted(**turns: Any) -> tuple[int, int]:
+    """What leaves no row: answers that an arm owed and missed, and answers that were not kept."""
+    missed = ArmFailure.objects.filter(**turns).exclude(kind=ArmFailure.Kind.REFUSED)
+    unkept = ArmUnkept.objects.filter(**turns)
+    return _sum(missed), _sum(unkept)
+
+
+def _sum(rows: QuerySet[Any]) -> int:
+    return rows.aggregate(count=Sum("count"))["count"] or 0
 
 
 def _params(place: Place, during: Span, plan: Plan) -> dict[str, Any]:

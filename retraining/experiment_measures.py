@@ -20,9 +20,10 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from feedback.models import Correction, Rating, SpanDecision, Stratum
 from feedback.selectors.summaries import judging
-from inference.models import ArmFailure, ArmUnkept, Prediction
+from inference.models import Prediction
 from ner.intervals import wilson
 from ner.sequential import Sample, Sequential, compare, needed_per_arm, ratio_sample, sample_ratio_p
+from retraining.arms import rowless_counted
 from retraining.models import Experiment, ExperimentArm
 
 Kind = SpanDecision.Decision
@@ -241,17 +242,14 @@ def _answers_read(
 
 def _error_rate(experiment: Experiment, arm: ExperimentArm, until: datetime, answers: int) -> Interval | None:
     """Of the answers that the arm owed, those that it did not give, or that were not sound."""
-    turns = {
-        "project": experiment.project_id,
-        "version": arm.version_id,
-        "slot": arm.slot,
-        "dealt": True,
-        "at__gte": experiment.counted_from,
-        "at__lt": until,
-    }
-    failures = ArmFailure.objects.filter(**turns).exclude(kind=ArmFailure.Kind.REFUSED)
-    missed = failures.aggregate(count=Sum("count"))["count"] or 0
-    unkept = ArmUnkept.objects.filter(**turns).aggregate(count=Sum("count"))["count"] or 0
+    missed, unkept = rowless_counted(
+        project=experiment.project_id,
+        version=arm.version_id,
+        slot=arm.slot,
+        dealt=True,
+        at__gte=experiment.counted_from,
+        at__lt=until,
+    )
     owed = answers + unkept + missed
     return Interval(missed / owed, *wilson(missed / owed, owed)) if owed else None
 
